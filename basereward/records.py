@@ -1,0 +1,207 @@
+"""A comparison: one prompt, its images, N >= 2 responses, and which is better than which; and how a row becomes one.
+
+`parse_row` reads every spelling listed in `spellings.py` and refuses, with all reasons at once, a row that says something else.
+It opens no image file: that the files exist and decode is checked where files are read (`recipes.read`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from basereward.preferences import Pair, is_finite, make_pairs, read_order
+from basereward.problems import Notes, Problem, RowError, report, shown
+from basereward.spellings import SPELLING_KEYS, Draft, read_spelling
+
+__all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_row", "report"]
+
+RECORD_KEYS = SPELLING_KEYS | {"image", "images", "ranks", "scores", "id", "source", "category", "margin", "weight", "meta"}
+IMAGE_KINDS = 'a path, bytes, a PIL image, or {"bytes", "path"}'
+# Keys that a row may lack without anybody noticing: a misspelt one would be lost in silence, so near misses are refused.
+_SILENT_KEYS = ("image", "images", "margin", "weight", "system")
+_IGNORED_KEYS = frozenset(("loss_weight", "rejected_images"))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What every stage after reading sees of a row. Nothing in it is changed after it is made."""
+
+    messages: tuple[dict, ...]
+    """The prompt: {"role": "system"|"user"|"assistant", "content": parts}, where a part is {"type": "image"} or
+    {"type": "text", "text": str}. The last role is user."""
+    images: tuple[object, ...]
+    """One per image part, in order: a path (str), bytes, or a PIL image."""
+    responses: tuple[str, ...]
+    """At least two."""
+    pairs: tuple[Pair, ...]
+    """At least one; the responses of a pair differ."""
+    id: str
+    source: str = ""
+    """Name of the data source in the config; a row's own `source` is kept in `meta`."""
+    category: str = ""
+    weight: float = 1.0
+    """Of the whole comparison in the loss; its pairs share it."""
+    ranks: tuple[int, ...] | None = None
+    """0 is the best, without gaps; only when the row had ranks."""
+    scores: tuple[float, ...] | None = None
+    """Higher is better; only when the row had scores."""
+    meta: Mapping = field(default_factory=dict)
+    where: str = ""
+    """`file:line`, for messages."""
+
+    @functools.cached_property
+    def group(self) -> str:
+        """32 hexadecimal digits that two comparisons share when their prompts and images are the same.
+
+        A validation split keeps a group on one side: rows often repeat a prompt with other responses.
+        """
+        return _digest([self.messages, [image_key(ref) for ref in self.images]])
+
+
+def parse_row(
+    row: object, *, where: str, image_root: str | os.PathLike | None = None, source: str = "", default_id: str = ""
+) -> Comparison:
+    """Turns one row, in any known spelling, into a comparison.
+
+    Args:
+        row: a mapping as read from JSON, Parquet or Arrow.
+        where: `file:line`, for messages.
+        image_root: folder that relative image paths start from; None leaves them as they are.
+        source: the data source's name in the config.
+        default_id: the id of a row that has none; `where` when empty.
+
+    Raises:
+        RowError: with every problem of the row.
+
+    >>> parse_row({"prompt": "Best colour?", "chosen": "Red.", "rejected": ""}, where="a.jsonl:1")
+    Traceback (most recent call last):
+    ...
+    basereward.problems.RowError: a.jsonl:1: expected `rejected` to have text; found ''; fill it in or drop the row
+    """
+    notes = Notes(where)
+    if not isinstance(row, Mapping):
+        notes.add("wrong type", "a JSON object", shown(row), "write one object per row")
+        raise RowError(notes.problems)
+    row = {key: value for key, value in row.items() if value is not None}
+    notes.id = name = str(row.get("id", default_id))
+    draft = read_spelling(row, notes)
+    images = _images(row, draft, image_root, notes)
+    ranks, scores = read_order(row, draft, notes)
+    meta = _meta(row, source, notes)
+    weight = _number(row, "weight", 1.0, notes)
+    pairs = make_pairs(draft, ranks, scores, _number(row, "margin", 0.0, notes), notes)
+    notes.raise_if_any()
+    return Comparison(
+        messages=tuple(draft.messages),
+        images=images,
+        responses=tuple(draft.responses),
+        pairs=pairs,
+        id=name or where,
+        source=source or str(row.get("source", "")),
+        category=str(row.get("category", "")),
+        weight=weight,
+        ranks=ranks,
+        scores=scores,
+        meta=meta,
+        where=where,
+    )
+
+
+def image_key(ref: object) -> str:
+    """What makes two references the same image: the path of a path, a hash of the content of bytes and PIL images."""
+    if isinstance(ref, str | os.PathLike):
+        return os.fspath(ref)
+    if isinstance(ref, Image.Image):
+        return hashlib.blake2b(repr((ref.mode, ref.size)).encode() + ref.tobytes(), digest_size=16).hexdigest()
+    return hashlib.blake2b(ref, digest_size=16).hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.blake2b(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _images(row: Mapping, draft: Draft, root: str | os.PathLike | None, notes: Notes) -> tuple[object, ...]:
+    """The images in the order of the parts; adds the parts to the first user turn when no marker says where they stand."""
+    if "image" in row and "images" in row:
+        notes.add("two image keys", "`image` or `images`", "both", "keep `images`, as a list")
+    given = row.get("images", row.get("image", []))
+    given = list(given) if isinstance(given, list | tuple) else [given]
+    if given and draft.inline_images:
+        notes.add("two image keys", "images in the messages or in `images`", "both", "keep one of them")
+    given = given or draft.inline_images
+    refs = tuple(ref for ref in (_image_ref(value, root, notes) for value in given) if ref is not None)
+    parts = [part for turn in draft.messages for part in turn["content"] if part["type"] == "image"]
+    if given and not parts:
+        first = next((turn for turn in draft.messages if turn["role"] == "user"), None)
+        if first is not None:
+            first["content"] = [{"type": "image"} for _ in given] + first["content"]
+    elif len(parts) != len(given) and draft.messages:
+        kind = "more image markers than images" if len(parts) > len(given) else "fewer image markers than images"
+        advice = (
+            "add the missing images or remove markers"
+            if len(parts) > len(given)
+            else "add markers, or remove all to put the images first"
+        )
+        notes.add(kind, "one <image> marker for each image", f"{len(parts)} markers and {len(given)} images", advice)
+    return refs
+
+
+def _image_ref(value: object, root: str | os.PathLike | None, notes: Notes) -> object:
+    if isinstance(value, Mapping):
+        value = value.get("path") if value.get("bytes") is None else value["bytes"]
+    if isinstance(value, str | os.PathLike):
+        path = os.fspath(value)
+        if isinstance(path, str) and path.strip() and not path.startswith(("http://", "https://", "data:")):
+            return os.path.normpath(os.path.join(root, path)) if root is not None else path
+    elif isinstance(value, bytes | bytearray):
+        if value:
+            return bytes(value)
+    elif isinstance(value, Image.Image):
+        return value
+    is_url = isinstance(value, str) and value.startswith(("http://", "https://", "data:"))
+    advice = "download it and give its path; nothing is fetched while data are read" if is_url else "correct `images`"
+    notes.add("wrong type", f"an image: {IMAGE_KINDS}", shown(value), advice)
+    return None
+
+
+def _number(row: Mapping, key: str, default: float, notes: Notes) -> float:
+    value = row.get(key, default)
+    if is_finite(value) and (key == "margin" or value > 0):
+        return float(value)
+    expected = f"`{key}` to be a finite number" + ("" if key == "margin" else " above 0")
+    notes.add(f"{key} not a number", expected, shown(value), f"correct `{key}` or leave it out")
+    return default
+
+
+def _meta(row: Mapping, source: str, notes: Notes) -> dict:
+    """`meta`, and with it every key that is not ours, so that nothing of a row is lost."""
+    given = row.get("meta", {})
+    if not isinstance(given, Mapping):
+        notes.add("wrong type", "`meta` to be an object", shown(given), 'write "meta": {...}')
+        given = {}
+    meta = dict(given)
+    for key in row:
+        if key in RECORD_KEYS or key in _IGNORED_KEYS:
+            continue
+        meta[key] = row[key]
+        if (meant := _misspelt(key)) and meant not in row:
+            notes.add("misspelt key", f"`{meant}`", f"`{key}`", f"rename it to `{meant}`, or move it into `meta`")
+    if "rejected_images" in row:
+        expected = "the same images for both answers"
+        notes.add("images differ", expected, "`rejected_images`", "drop the row: a comparison has one prompt")
+    if source and "source" in row:
+        meta["source"] = row["source"]
+    return meta
+
+
+@functools.lru_cache(maxsize=4096)
+def _misspelt(key: object) -> str:
+    close = difflib.get_close_matches(str(key).lower(), _SILENT_KEYS, n=1, cutoff=0.8)
+    return close[0] if close else ""
