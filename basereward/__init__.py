@@ -1,0 +1,3 @@
+"""basereward: train, judge and serve scalar reward models for image + text preferences."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,70 @@
+"""Messages -> the prompt's text with image markers, and what closes a response: the chat template's side of encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from basereward.errors import CheckpointError
+
+IMAGE_TOKEN = "<|image_pad|>"
+END_OF_TURN = "<|im_end|>"
+
+
+class ChatFormat:
+    """Renders prompts with a tokenizer's own chat template and finds the ids that a reward model needs.
+
+    Raises:
+        CheckpointError: when the tokenizer has no chat template or lacks Qwen's special tokens.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        if not tokenizer.chat_template:
+            raise CheckpointError(
+                f"the tokenizer {tokenizer.name_or_path!r} has no chat template; expected an instruct model's tokenizer, "
+                "such as the one of Qwen2.5-VL-Instruct. Use that tokenizer, or add chat_template.jinja to its folder."
+            )
+        self.tokenizer = tokenizer
+        self.image_id = self._special(IMAGE_TOKEN)
+        self.end_id = self._special(END_OF_TURN)
+        self._control = tuple(sorted(tokenizer.all_special_tokens + list(tokenizer.get_added_vocab()), key=len, reverse=True))
+
+    def _special(self, token: str) -> int:
+        vocabulary = self.tokenizer.get_added_vocab()
+        if token not in vocabulary:
+            raise CheckpointError(
+                f"the tokenizer {self.tokenizer.name_or_path!r} has no special token {token}; expected a Qwen2.5-VL tokenizer, "
+                f"found special tokens {sorted(vocabulary)[:12]}"
+            )
+        return vocabulary[token]
+
+    def prefix_text(self, messages: Sequence[dict]) -> str:
+        """The prompt up to and including the opening of the assistant's turn, one image marker for each image."""
+        safe = [{"role": m["role"], "content": [self._safe_part(part) for part in m["content"]]} for m in messages]
+        if not any(part["type"] == "image" for m in safe for part in m["content"]):
+            # Text-only templates take strings alone; multimodal ones take both.
+            safe = [{"role": m["role"], "content": "".join(part["text"] for part in m["content"])} for m in safe]
+        return self.tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True)
+
+    def prefix_ids(self, messages: Sequence[dict]) -> list[int]:
+        """Token ids of the prefix; each image is still a single marker token."""
+        return self.tokenizer(self.prefix_text(messages), add_special_tokens=False)["input_ids"]
+
+    def response_ids(self, response: str) -> list[int]:
+        """Token ids of a response and the end-of-turn token that closes it, where the reward is read. No newline follows."""
+        text = response.removesuffix(END_OF_TURN)
+        return [*self.tokenizer(self.defuse(text), add_special_tokens=False)["input_ids"], self.end_id]
+
+    def defuse(self, text: str) -> str:
+        """Breaks control tokens inside a user's text (``<|im_end|>`` becomes ``<| im_end|>``), so that it cannot end a turn,
+        open a new one, or claim an image."""
+        if "<" not in text:
+            return text
+        for token in self._control:
+            if token in text:
+                text = text.replace(token, f"{token[:2]} {token[2:]}")
+        return text
+
+    def _safe_part(self, part: dict) -> dict:
+        return {"type": "text", "text": self.defuse(part["text"])} if part["type"] == "text" else {"type": "image"}

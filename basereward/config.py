@@ -1,0 +1,68 @@
+"""Config nodes -> objects: ``build`` makes a part from its ``_target_``, and says which key is wrong when it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from basereward.errors import BaseRewardError, ConfigError, near_matches
+
+
+def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
+    """Calls the class or function named by ``node["_target_"]`` with the node's other keys and ``runtime``.
+
+    Args:
+        node: such as ``{"_target_": "basereward.heads.mlp.MLPHead", "num_layers": 2}``.
+        key: where the node stands in the config (``head``), for messages.
+        runtime: values that come from the program, not from the config (``hidden_size``).
+
+    Raises:
+        ConfigError: the target does not exist, or does not take a key, or needs one that is not given.
+
+    >>> build({"_target_": "datetime.timedelta", "days": 2}).days
+    2
+    """
+    if "_target_" not in node:
+        raise ConfigError(f"{key or 'node'}: expected a key _target_ with the class to build, found only {sorted(node)}")
+    target = locate(node["_target_"], key)
+    values = {name: value for name, value in node.items() if name != "_target_"} | runtime
+    check_arguments(target, values, key)
+    try:
+        return target(**values)
+    except BaseRewardError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{key or node['_target_']}: {node['_target_']} refused its values {values}: {error}") from error
+
+
+def locate(path: str, key: str = "") -> Callable:
+    """The object at a dotted path.
+
+    Raises:
+        ConfigError: naming near matches within the module, or the module that could not be imported.
+    """
+    module_name, _, name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f"{key or '_target_'}: cannot import {module_name!r} for {path!r}: {error}") from error
+    if not hasattr(module, name):
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise ConfigError(f"{key or '_target_'}: module {module_name} has no {name!r}; {near_matches(name, public)}")
+    return getattr(module, name)
+
+
+def check_arguments(target: Callable, values: Mapping[str, Any], key: str) -> None:
+    """Refuses keys that ``target`` does not take, and missing ones that it needs; an option that is ignored is a trap."""
+    parameters = inspect.signature(target).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    dot = f"{key}." if key else ""
+    for name in values:
+        if name not in parameters:
+            raise ConfigError(f"{dot}{name}: {target.__name__} takes no such key; {near_matches(name, parameters)}")
+    missing = [n for n, p in parameters.items() if p.default is p.empty and n not in values]
+    if missing:
+        raise ConfigError(f"{dot}{missing[0]}: {target.__name__} needs this key and it is not set")

@@ -1,0 +1,91 @@
+"""What a run reports: running numbers of training packs, and the validation of a list of comparisons."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from basereward.losses.pairs import Pairs
+from basereward.metrics import outcome
+from basereward.packing import Pack
+from basereward.records import Comparison
+from basereward.scorer import Scorer
+
+
+class Meter:
+    """Collects rewards between two log lines.
+
+    Rewards stay on the device until ``drain``, so that logging does not stop the device at every pack.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Pack, torch.Tensor]] = []
+        self.seconds = self.started = 0.0
+
+    def add(self, pack: Pack, reward_R: torch.Tensor) -> None:
+        """Notes a pack's labels and its (R,) rewards."""
+        self.seen.append((pack.labels_only(), reward_R))
+
+    def start_step(self) -> None:
+        """Called before a step's data are fetched."""
+        self.started = time.perf_counter()
+
+    def end_step(self) -> None:
+        """Called after the optimizer: the step's wall time, waiting for data included."""
+        self.seconds += time.perf_counter() - self.started
+
+    def drain(self) -> dict[str, float]:
+        """The numbers since the last call; starts anew."""
+        if not self.seen:
+            return {}
+        better, worse, sources, rewards = [], [], [], []
+        for pack, reward_R in self.seen:
+            reward_R = reward_R.float().cpu().numpy()
+            pairs = pack.pairs
+            better.append(reward_R[pairs.better_P.cpu().numpy()])
+            worse.append(reward_R[pairs.worse_P.cpu().numpy()])
+            sources += [pack.sources[c] for c in pairs.comparison_P.tolist()]
+            rewards.append(reward_R)
+        numbers = pair_numbers(np.concatenate(better), np.concatenate(worse), sources)
+        numbers |= reward_numbers(np.concatenate(rewards))
+        tokens, comparisons = sum(pack.num_tokens for pack, _ in self.seen), sum(len(pack.ids) for pack, _ in self.seen)
+        numbers |= {"tokens_per_second": tokens / self.seconds, "comparisons_per_second": comparisons / self.seconds}
+        self.__init__()
+        return numbers
+
+
+def pair_numbers(better: np.ndarray, worse: np.ndarray, sources: Sequence[str]) -> dict[str, float]:
+    """Accuracy, share of ties and mean margin over pairs, and the accuracy of each source where there are several."""
+    result = outcome(better, worse)
+    numbers = {"accuracy": result.accuracy, "ties": result.ties / max(1, result.n), "margin": float(np.mean(better - worse))}
+    by_source: dict[str, list[int]] = defaultdict(list)
+    for i, source in enumerate(sources):
+        by_source[source].append(i)
+    if len(by_source) > 1:
+        numbers |= {f"accuracy/{name}": outcome(better[rows], worse[rows]).accuracy for name, rows in sorted(by_source.items())}
+    return numbers
+
+
+def reward_numbers(rewards: np.ndarray) -> dict[str, float]:
+    """Mean and standard deviation of all rewards."""
+    return {"reward_mean": float(np.mean(rewards)), "reward_std": float(np.std(rewards))}
+
+
+def evaluate_comparisons(
+    scorer: Scorer, comparisons: Sequence[Comparison], loss: Callable[[torch.Tensor, Pairs], torch.Tensor]
+) -> dict[str, float]:
+    """Loss (weighted mean over comparisons), accuracy, ties, margin, per-source accuracy and reward statistics."""
+    rewards, better, worse, sources, losses, weights = [], [], [], [], [], []
+    for comparison, reward_N in zip(comparisons, scorer.score_comparisons(comparisons)):
+        better += [reward_N[p.better] for p in comparison.pairs]
+        worse += [reward_N[p.worse] for p in comparison.pairs]
+        sources += [comparison.source] * len(comparison.pairs)
+        rewards.append(reward_N)
+        losses.append(float(loss(torch.from_numpy(reward_N), Pairs.of([comparison]))[0]))
+        weights.append(comparison.weight)
+    numbers = {"loss": float(np.average(losses, weights=weights))}
+    return numbers | pair_numbers(np.array(better), np.array(worse), sources) | reward_numbers(np.concatenate(rewards))

@@ -1,0 +1,147 @@
+"""Plan and collate packs: which comparisons share a row, and the row itself.
+
+Letters: S tokens of a row, R responses, C comparisons, P patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from basereward.encode import Encoded
+from basereward.losses.pairs import Pairs
+from basereward.patches import PatchSettings
+from basereward.tree import Piece, Tree
+
+
+def plan_packs(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
+    """Deals comparisons into packs of at most ``token_budget`` tokens, longest first into the first pack with room.
+
+    A comparison above the budget gets a pack of its own. The plan depends on nothing but its arguments.
+
+    Returns:
+        Lists of indices into ``lengths``; each index once, ascending within a pack.
+
+    >>> plan_packs([30, 50, 40, 20], token_budget=70)
+    [[1, 3], [0, 2]]
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    packs: list[list[int]] = []
+    room: list[int] = []
+    for i in order:
+        for k, free in enumerate(room):
+            if lengths[i] <= free:
+                packs[k].append(i)
+                room[k] -= lengths[i]
+                break
+        else:
+            packs.append([i])
+            room.append(token_budget - lengths[i])
+    return [sorted(pack) for pack in packs]
+
+
+@dataclass
+class Pack:
+    """What one forward pass sees: several comparisons in one row, no padding.
+
+    Attributes:
+        input_ids: (1, S) int64. position_ids: (3, 1, S) int64. tree: which span is whose.
+        reward_index_R: (R,) int64, position of the last token of each response, comparisons in order.
+        num_responses: responses of each of the C comparisons. pairs: preferences, as indices into the R rewards.
+        ids, sources, categories: of each comparison.
+        patches: (P, C*p*p) uint8 of all images, or ``None`` without images. grids: (images, 3) int64.
+        pixel_mean, pixel_std: (3,) float32. frames: temporal patch size.
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    tree: Tree
+    reward_index_R: torch.Tensor
+    num_responses: tuple[int, ...]
+    pairs: Pairs
+    ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    categories: tuple[str, ...]
+    patches: torch.Tensor | None = None
+    grids: torch.Tensor | None = None
+    pixel_mean: torch.Tensor | None = None
+    pixel_std: torch.Tensor | None = None
+    frames: int = 2
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in the row."""
+        return self.input_ids.shape[1]
+
+    def _map(self, move) -> Pack:
+        tensors = ("input_ids", "position_ids", "reward_index_R", "patches", "pixel_mean", "pixel_std")
+        moved = {name: move(value) for name in tensors if (value := getattr(self, name)) is not None}
+        pairs = Pairs(*(move(x) for x in vars(self.pairs).values()))
+        return replace(self, **moved, pairs=pairs)
+
+    def to(self, device: torch.device | str) -> Pack:
+        """The same pack on another device; ``grids`` stays on the host, where the vision tower reads it."""
+        return self._map(lambda x: x.to(device, non_blocking=True))
+
+    def labels_only(self) -> Pack:
+        """The same pack without its pixels, for keeping."""
+        return replace(self, patches=None)
+
+    def pin_memory(self) -> Pack:
+        """The same pack in page-locked memory; DataLoader calls this."""
+        return self._map(torch.Tensor.pin_memory)
+
+
+def collate(items: Sequence[Encoded], settings: PatchSettings | None) -> Pack:
+    """Lays comparisons side by side in one row.
+
+    Args:
+        items: encoded with pixels where they have images.
+        settings: of the encoder that made them.
+    """
+    pieces, ids, positions, ends = [], [], [], []
+    offset = 0
+    for item in items:
+        piece, offset = _piece(item, offset), offset + item.lengths.packed
+        pieces.append(piece)
+        ids += [item.prefix_ids, *item.response_ids]
+        positions += [item.position_ids, *(_continue(item.next_position, len(r)) for r in item.response_ids)]
+        ends += piece.ends
+    num_responses = tuple(len(item.response_ids) for item in items)
+    return Pack(
+        input_ids=torch.from_numpy(np.concatenate(ids))[None],
+        position_ids=torch.from_numpy(np.concatenate(positions, axis=1))[:, None],
+        tree=Tree(tuple(pieces)),
+        reward_index_R=torch.tensor(ends) - 1,
+        num_responses=num_responses,
+        pairs=Pairs.of(items),
+        ids=tuple(item.id for item in items),
+        sources=tuple(item.source for item in items),
+        categories=tuple(item.category for item in items),
+        **_images(items, settings),
+    )
+
+
+def _piece(item: Encoded, offset: int) -> Piece:
+    middle = offset + item.lengths.prefix
+    return Piece(offset, middle, tuple(int(end) for end in middle + np.cumsum(item.lengths.responses)))
+
+
+def _continue(start: int, count: int) -> np.ndarray:
+    return np.broadcast_to(np.arange(start, start + count), (3, count))
+
+
+def _images(items: Sequence[Encoded], settings: PatchSettings | None) -> dict:
+    patches = [patch for item in items for patch in item.patches]
+    if not patches:
+        return {}
+    return {
+        "patches": torch.from_numpy(np.concatenate(patches)),
+        "grids": torch.tensor([grid for item in items for grid in item.grids]),
+        "pixel_mean": torch.tensor(settings.mean, dtype=torch.float32),
+        "pixel_std": torch.tensor(settings.std, dtype=torch.float32),
+        "frames": settings.frames,
+    }

@@ -1,0 +1,112 @@
+"""Seed, device, logging, files written whole, and the record of the environment that a run keeps."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+LIBRARIES = ("torch", "transformers", "accelerate", "peft", "numpy", "Pillow", "hydra-core", "datasets", "tokenizers")
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python's, numpy's and torch's generators."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """``auto`` means CUDA where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def set_up_logging() -> None:
+    """Our own messages at INFO on standard error, other libraries' at WARNING."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    logging.getLogger("basereward").setLevel(logging.INFO)
+
+
+def environment() -> dict[str, Any]:
+    """What a result depends on beside its config: library versions, device, platform, commit."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Commit of the source tree this package runs from; ``None`` from a wheel."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+@contextmanager
+def written_aside(folder: Path) -> Iterator[Path]:
+    """A folder that appears under its name only when it is complete.
+
+    Yields ``.writing-<name>`` beside it; a kill leaves that name behind, which nothing reads and the next write replaces.
+    """
+    aside = folder.with_name(f".writing-{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    for file in aside.rglob("*"):
+        if file.is_file():
+            _sync(file)
+    if folder.exists():
+        old = folder.with_name(f".old-{folder.name}")
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(folder, old)
+        os.replace(aside, folder)
+        shutil.rmtree(old)
+    else:
+        os.replace(aside, folder)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the new one, never half of it."""
+    aside = path.with_name(f".writing-{path.name}")
+    aside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _sync(aside)
+    os.replace(aside, path)
+
+
+def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
+    """Adds one line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

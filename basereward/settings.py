@@ -1,0 +1,101 @@
+"""The typed config of each stage: what a key means, its unit, and which values it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class BackboneSettings:
+    """Where the backbone comes from and how it sees pictures."""
+
+    path: str
+    """Folder of a checkpoint or Hub id."""
+    revision: str | None = None
+    """Commit of the Hub repository."""
+    create: str | None = None
+    """Dotted name of a function ``(folder, seed)`` that writes the folder when it does not exist (tiny models)."""
+    min_pixels: int | None = None
+    """Smallest height x width of a resized picture; the checkpoint's own when null."""
+    max_pixels: int | None = None
+    """Largest height x width of a resized picture; the checkpoint's own when null."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more compute."""
+
+
+@dataclass
+class OptimSettings:
+    """AdamW and its schedule."""
+
+    lr: float = 3e-6
+    """Peak learning rate. The paper's choice from {1e-5, 3e-6, 1e-6, 3e-7}."""
+    schedule: str = "cosine"
+    """cosine, linear or constant_with_warmup."""
+    warmup: float = 0.03
+    """Share of the steps in which the rate rises from 0."""
+    weight_decay: float = 0.0
+    """Applied to weight matrices alone, not to norms and biases."""
+    beta1: float = 0.9
+    beta2: float = 0.999
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm; 0 turns it off."""
+    precision: str = "float32"
+    """float32, or bf16: compute in bfloat16 under autocast while weights and optimizer moments stay float32."""
+
+
+@dataclass
+class BatchSettings:
+    """What an optimizer step sees, and how it is cut to fit memory."""
+
+    size: int = 128
+    """Comparisons per optimizer step, on all devices together."""
+    token_budget: int = 16384
+    """Tokens of one forward pass; changes memory and speed, never the result."""
+    max_length: int | None = 8192
+    """Longest prefix + response in tokens, image tokens included; null for no limit."""
+    on_long: str = "drop"
+    """drop (counted per source in the manifest) or error."""
+    workers: int = 0
+    """Processes that decode pictures ahead of the device; 0 does it in the main process."""
+
+
+@dataclass
+class RunSettings:
+    """The run directory, its length, and how often it looks up."""
+
+    dir: str
+    seed: int = 0
+    resume: bool = False
+    """Continue from the newest complete checkpoint in ``dir``; a directory without one starts anew."""
+    epochs: float = 1.0
+    max_steps: int | None = None
+    """Optimizer steps; replaces ``epochs`` when set."""
+    log_every: int = 10
+    """Steps."""
+    eval_every: int = 500
+    """Steps between validations, each of which writes a checkpoint."""
+    keep: int = 1
+    """Newest checkpoints to keep beside the best one."""
+    final: str = "best"
+    """Which weights become ``final/``: best (by validation accuracy) or last."""
+    device: str = "auto"
+    tensorboard: bool = True
+
+
+@dataclass
+class TrainSettings:
+    """Everything ``basereward train`` reads."""
+
+    backbone: BackboneSettings
+    head: dict[str, Any]
+    """Config node of the head, with ``_target_``."""
+    loss: dict[str, Any]
+    """Config node of the loss, with ``_target_`` and ``unit`` (comparison or pair: what weighs 1)."""
+    data: dict[str, Any]
+    """Config node of the data; see ``basereward/mixture.py``."""
+    run: RunSettings
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    init_from: str | None = None
+    """A run or reward-model folder to start from instead of a new head on the backbone."""
