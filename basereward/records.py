@@ -11,16 +11,16 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 from basereward.preferences import Pair, is_finite, make_pairs, read_order
 from basereward.problems import Notes, Problem, RowError, report, shown
-from basereward.spellings import SPELLING_KEYS, Draft, read_spelling
+from basereward.spellings import SPELLING_KEYS, Draft, read_prompt, read_spelling
 
-__all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_row", "report"]
+__all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_prompt", "parse_row", "report"]
 
 RECORD_KEYS = SPELLING_KEYS | {"image", "images", "ranks", "scores", "id", "source", "category", "margin", "weight", "meta"}
 IMAGE_KINDS = 'a path, bytes, a PIL image, or {"bytes", "path"}'
@@ -55,6 +55,11 @@ class Comparison:
     meta: Mapping = field(default_factory=dict)
     where: str = ""
     """`file:line`, for messages."""
+
+    @property
+    def num_responses(self) -> int:
+        """How many rewards it takes."""
+        return len(self.responses)
 
     @functools.cached_property
     def group(self) -> str:
@@ -112,6 +117,24 @@ def parse_row(
         meta=meta,
         where=where,
     )
+
+
+def parse_prompt(
+    messages: str | Sequence, images: Sequence[object] = (), *, where: str = "prompt", image_root: str | os.PathLike | None = None
+) -> tuple[tuple[dict, ...], tuple[object, ...]]:
+    """A prompt without responses -> what `Comparison.messages` and `Comparison.images` hold.
+
+    Raises:
+        RowError: with every problem of the prompt.
+
+    >>> parse_prompt("Which one is red? <image>", ["car.jpg"])[1]
+    ('car.jpg',)
+    """
+    notes = Notes(where)
+    draft = read_prompt({"prompt": messages}, notes)
+    refs = _images({"images": images}, draft, image_root, notes)
+    notes.raise_if_any()
+    return tuple(draft.messages), refs
 
 
 def image_key(ref: object) -> str:

@@ -40,8 +40,17 @@ def read_spelling(row: Mapping, notes: Notes) -> Draft:
     """
     draft = Draft(is_pair="responses" not in row)
     turns, responses = _find_spelling(row, notes)
-    draft.messages = [turn for turn in (read_turn(raw, draft.inline_images, notes) for raw in turns) if turn is not None]
+    draft.messages = [turn for raw in turns if (turn := read_turn(raw, draft.inline_images, notes))]
     draft.responses = [response_text(raw, name, notes) for name, raw in responses]
+    if not notes.problems:
+        check_roles(draft.messages, notes)
+    return draft
+
+
+def read_prompt(row: Mapping, notes: Notes) -> Draft:
+    """As `read_spelling`, for a row that has a prompt and nothing to compare."""
+    draft = Draft()
+    draft.messages = [turn for raw in _prompt_turns(row, notes) if (turn := read_turn(raw, draft.inline_images, notes))]
     if not notes.problems:
         check_roles(draft.messages, notes)
     return draft
