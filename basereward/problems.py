@@ -38,6 +38,14 @@ class RowError(DataError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class BadRows(DataError):
+    """What ends a read with `on_error: fail`: `problems` has all of them, the message is their `report`."""
+
+    def __init__(self, problems: Sequence[Problem], *, title: str = "", advice: str = "") -> None:
+        self.problems = tuple(problems)
+        super().__init__(report(problems, title=title, advice=advice))
+
+
 class Notes:
     """Collects the problems of one row while it is read, so that all of them are reported together."""
 

@@ -1,0 +1,197 @@
+"""A config of data sources -> training and validation comparisons, and the manifest that says where each row went."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from basereward.config import build
+from basereward.errors import ConfigError, near_matches
+from basereward.recipes import Recipe, read
+from basereward.records import Comparison, image_key
+
+log = logging.getLogger(__name__)
+CUSTOM = "basereward.data_recipes.custom.Custom"
+
+
+@dataclass
+class DataSettings:
+    """Which data a run reads, and what it keeps apart to validate on."""
+
+    sources: dict[str, Any] = field(default_factory=dict)
+    """Name -> config node of a recipe, with `_target_`."""
+    path: str | None = None
+    """Instead of `sources`: one file, pattern, folder or Hub dataset whose rows are records."""
+    image_root: str | None = None
+    """With `path`: folder that relative image paths start from."""
+    val: Any = None
+    """A path or a recipe's config node to validate on; null splits the training data."""
+    val_fraction: float = 0.05
+    """Share of the comparisons, 0 <= x < 1, that the split sets apart; 0 for none. Without effect when `val` is given."""
+    val_max: int = 1000
+    """At most so many comparisons are set apart."""
+    on_error: str = "fail"
+    """fail: one error with the problems of all rows of a source. skip: rows with problems are left out and counted."""
+    seed: int | None = None
+    """Of the split; the run's seed when null."""
+
+
+@dataclass
+class DataBundle:
+    train: list[Comparison]
+    val: list[Comparison]
+    manifest: dict
+    """Ready for JSON: `sources` (by name), `val_sources`, and `split` with sizes, seed and the ids set apart."""
+
+
+def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
+    """Reads all sources and sets validation data apart.
+
+    The split takes whole groups (same prompt and images), chosen by a hash of the seed and the prompt: the same comparisons are set
+    apart whatever the order of rows and sources, and wherever the files lie.
+
+    Args:
+        data_cfg: keys of `DataSettings`.
+        seed: of the run.
+
+    Raises:
+        ConfigError: an unknown key, or a value that cannot be used.
+        DataError: rows with problems (`on_error: fail`), or no data.
+    """
+    settings = _settings(data_cfg)
+    sources = settings.sources or {"custom": _custom(settings.path, settings.image_root)}
+    comparisons, accounts = _read_all(sources, settings.on_error, "data.sources")
+    comparisons, renamed = make_ids_unique(comparisons)
+    split_seed = seed if settings.seed is None else settings.seed
+    if settings.val is None:
+        train, val = split_by_group(comparisons, fraction=settings.val_fraction, maximum=settings.val_max, seed=split_seed)
+        split = {"by": "group", "seed": split_seed, "val_fraction": settings.val_fraction, "val_max": settings.val_max}
+        val_accounts = {}
+    else:
+        train, (val, val_accounts) = comparisons, _read_val(settings)
+        split = {"by": "data.val", "groups_also_in_train": _count_shared(train, val)}
+    split |= {"train": len(train), "val": len(val), "val_ids": [item.id for item in val], "ids_made_unique": renamed}
+    split["val_groups"] = sorted({item.group for item in val})
+    return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split})
+
+
+def split_by_group(
+    comparisons: Sequence[Comparison], *, fraction: float, maximum: int, seed: int
+) -> tuple[list[Comparison], list[Comparison]]:
+    """(train, validation), each in the order given; no group is in both.
+
+    Validation has min(fraction * n, maximum) comparisons, at least 1 if there are two groups, and fewer where whole groups
+    do not add up to that.
+    """
+    groups: dict[str, list[Comparison]] = {}
+    for item in comparisons:
+        groups.setdefault(item.group, []).append(item)
+    target = min(max(1, round(fraction * len(comparisons))), maximum) if fraction > 0 else 0
+    order = sorted(groups, key=lambda name: (_draw(groups[name][0], seed), name))
+    chosen: set[str] = set()
+    room = target if len(groups) > 1 else 0
+    for name in order:
+        if len(groups[name]) <= room and len(chosen) < len(groups) - 1:
+            chosen.add(name)
+            room -= len(groups[name])
+    if not chosen and room:
+        chosen = {min(order, key=lambda name: len(groups[name]))}
+    if not chosen and target:
+        log.warning("all %d comparisons share one prompt: none is set apart for validation; give data.val", len(comparisons))
+    return [item for item in comparisons if item.group not in chosen], [item for item in comparisons if item.group in chosen]
+
+
+def make_ids_unique(comparisons: Iterable[Comparison]) -> tuple[list[Comparison], int]:
+    """The comparisons with a #2, #3, ... after an id that came before, in the order given; and how many were renamed."""
+    comparisons = list(comparisons)
+    taken = {item.id for item in comparisons}
+    seen: dict[str, int] = {}
+    result = []
+    for item in comparisons:
+        count = seen[item.id] = seen.get(item.id, 0) + 1
+        name = item.id if count == 1 else f"{item.id}#{count}"
+        while count > 1 and name in taken:
+            count += 1
+            name = f"{item.id}#{count}"
+        seen[item.id] = count
+        taken.add(name)
+        result.append(item if name == item.id else replace(item, id=name))
+    return result, sum(old is not new for old, new in zip(comparisons, result, strict=True))
+
+
+def _settings(cfg: Mapping) -> DataSettings:
+    known = [item.name for item in fields(DataSettings)]
+    for key in cfg:
+        if key not in known:
+            raise ConfigError(f"data.{key}: no such key; {near_matches(str(key), known)}")
+    settings = DataSettings(**cfg)
+    if bool(settings.sources) == (settings.path is not None):
+        found = "both" if settings.path else "neither"
+        raise ConfigError(
+            f"data: expected data.path (one file) or data.sources (recipes by name); found {found}; keep one of them"
+        )
+    if settings.image_root is not None and settings.path is None:
+        raise ConfigError("data.image_root: expected only beside data.path; found data.sources; set image_root in each source")
+    if not isinstance(settings.val_fraction, int | float) or not 0 <= settings.val_fraction < 1:
+        raise ConfigError(
+            f"data.val_fraction: expected 0 <= x < 1; found {settings.val_fraction!r}; 0.05 sets one row in 20 apart"
+        )
+    if not isinstance(settings.val_max, int) or settings.val_max < 0:
+        raise ConfigError(f"data.val_max: expected a whole number from 0; found {settings.val_max!r}; correct it")
+    return settings
+
+
+def _custom(path: str | None, image_root: str | None) -> dict:
+    return {"_target_": CUSTOM, "path": path, "image_root": image_root}
+
+
+def _read_all(sources: Mapping, on_error: str, key: str) -> tuple[list[Comparison], dict]:
+    """All sources are built before the first is read: a mistyped key of the last one should not cost the reading of the others."""
+    recipes = {name: _recipe(node, f"{key}.{name}", name) for name, node in sources.items()}
+    comparisons, accounts = [], {}
+    for name, recipe in recipes.items():
+        data = read(recipe, on_error=on_error)
+        comparisons += data.comparisons
+        accounts[name] = data.manifest
+        log.info(
+            "%s: %d rows read, %d used, dropped %s",
+            name,
+            data.manifest["rows_read"],
+            data.manifest["used"],
+            data.manifest["dropped"],
+        )
+    return comparisons, accounts
+
+
+def _recipe(node: object, key: str, name: str) -> Recipe:
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{key}: expected a recipe with _target_; found {node!r}; see conf/recipe")
+    if "weight" in node:
+        raise ConfigError(f"{key}.weight: sources cannot be weighted yet; expected no such key; remove it")
+    return build(node, key, source=name)
+
+
+def _read_val(settings: DataSettings) -> tuple[list[Comparison], dict]:
+    is_path = isinstance(settings.val, str | os.PathLike)
+    node = _custom(os.fspath(settings.val), settings.image_root) if is_path else settings.val
+    val, accounts = _read_all({"val": node}, settings.on_error, "data")
+    return make_ids_unique(val)[0], accounts
+
+
+def _count_shared(train: Iterable[Comparison], val: Iterable[Comparison]) -> int:
+    shared = {item.group for item in train} & {item.group for item in val}
+    if shared:
+        log.warning("%d prompts of data.val are also in the training data: validation will look better than it is", len(shared))
+    return len(shared)
+
+
+def _draw(item: Comparison, seed: int) -> str:
+    """A hash that orders the groups. Paths count by file name alone, so that the split does not depend on where the data lie."""
+    images = [os.path.basename(ref) if isinstance(ref, str) else image_key(ref) for ref in item.images]
+    text = json.dumps([seed, item.messages, images])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
