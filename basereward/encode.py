@@ -88,12 +88,15 @@ class Encoder:
         self.patch_settings = PatchSettings.from_processor(image_processor) if image_processor is not None else None
 
     @classmethod
-    def from_folder(cls, folder: str | Path, *, min_pixels: int | None = None, max_pixels: int | None = None) -> Encoder:
+    def from_folder(
+        cls, folder: str | Path, *, revision: str | None = None, min_pixels: int | None = None, max_pixels: int | None = None
+    ) -> Encoder:
         """Loads the tokenizer and the image processor of a checkpoint folder or Hub id; limits given here replace its own."""
         limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        processor = Qwen2VLImageProcessorPil.from_pretrained(folder, **{k: v for k, v in limits.items() if v is not None})
-        return cls(tokenizer, processor)
+        options = {"revision": revision} if revision else {}
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        options |= {k: v for k, v in limits.items() if v is not None}
+        return cls(tokenizer, Qwen2VLImageProcessorPil.from_pretrained(folder, **options))
 
     def save(self, folder: str | Path) -> None:
         """Writes tokenizer, chat template and image limits, in the files that transformers' Auto classes read."""

@@ -36,9 +36,12 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def set_up_logging() -> None:
-    """Our own messages at INFO on standard error, other libraries' at WARNING."""
+    """Our own messages at INFO on standard error, other libraries' at WARNING, and no progress bars but ours."""
+    from transformers.utils.logging import disable_progress_bar
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     logging.getLogger("basereward").setLevel(logging.INFO)
+    disable_progress_bar()
 
 
 def environment() -> dict[str, Any]:

@@ -10,12 +10,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import PrinterCallback
 
 from basereward import checkpoint
 from basereward.batches import BatchSampler, EncodedDataset, Step, ToStep, make_loader
@@ -50,6 +52,7 @@ class RewardTrainer(Trainer):
         self.meter = Meter()
         super().__init__(model=model, args=args, train_dataset=dataset, eval_dataset=val,
                          callbacks=[EpochOrder(self.sampler), StepClock(self.meter), *callbacks])  # fmt: skip
+        self.remove_callback(PrinterCallback)
         self.val, self.probe, self.loss, self.to_step, self.workers, self.keep = val, probe, loss, to_step, workers, keep
         self.encoder = dataset.encoder
         autocast = torch.bfloat16 if args.bf16 else None
@@ -63,7 +66,7 @@ class RewardTrainer(Trainer):
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """The next step; ``None`` for the item count, because a step carries its own."""
         self.meter.start_step()
-        return [step for step, _ in zip(epoch_iterator, range(num_batches))], None
+        return list(islice(epoch_iterator, num_batches)), None
 
     def training_step(self, model: torch.nn.Module, inputs: Step, num_items_in_batch=None) -> torch.Tensor:
         """Forward and backward of each pack; their gradients add up to that of the weighted mean over the whole batch."""

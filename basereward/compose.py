@@ -1,0 +1,105 @@
+"""Hydra overrides from the command line -> one typed, checked settings object."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from basereward.errors import ConfigError, missing_extra, near_matches
+
+
+def config_folder() -> Path:
+    """The folder with the YAML files, in the source tree or in the installed package."""
+    return Path(str(importlib.resources.files("basereward.conf")))
+
+
+def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
+    """The settings of a stage: its YAML, with the overrides, checked against a dataclass.
+
+    Args:
+        stage: name of ``conf/<stage>.yaml``.
+        overrides: Hydra's ``key=value``, ``group=option``, ``+key=value``, ``~key``.
+        schema: dataclass of ``basereward.settings``.
+
+    Raises:
+        ConfigError: an unknown key, group option or type, or a required value that is not set; with the dotted key.
+    """
+    try:
+        from hydra import compose as hydra_compose
+        from hydra import initialize_config_dir
+        from omegaconf import OmegaConf, errors
+    except ImportError as error:
+        raise missing_extra("hydra-core", "dev", "composing a config") from error
+    from hydra.errors import HydraException, MissingConfigException
+
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        try:
+            composed = hydra_compose(stage, overrides=list(overrides))
+        except MissingConfigException as error:
+            raise ConfigError(_unknown_option(error)) from error
+        except HydraException as error:
+            raise ConfigError(_refused_override(str(error), list(_known_keys(hydra_compose(stage))))) from error
+    try:
+        settings = OmegaConf.merge(OmegaConf.structured(schema), composed)
+        OmegaConf.resolve(settings)
+        return OmegaConf.to_object(settings)
+    except errors.MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key}: this key needs a value; add {error.full_key}=... to the command") from error
+    except errors.OmegaConfBaseException as error:
+        raise ConfigError(_wrong_value(error)) from error
+
+
+def options(group: str) -> list[str]:
+    """Names that a config group offers: ``options("head")`` -> ["linear", "mlp"]."""
+    return sorted(str(file.relative_to(config_folder() / group).with_suffix("")) for file in (config_folder() / group).rglob("*.yaml"))
+
+
+def groups() -> dict[str, list[str]]:
+    """All config groups with their options."""
+    return {folder.name: options(folder.name) for folder in sorted(config_folder().iterdir()) if any(folder.glob("*.yaml"))}
+
+
+def to_yaml(settings: Any) -> str:
+    """A settings object as YAML, every value resolved."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.structured(settings))
+
+
+def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:
+    for key in node:
+        yield f"{prefix}{key}"
+        child = node._get_node(key)
+        if hasattr(child, "keys") and not child._is_none():
+            yield from _known_keys(child, f"{prefix}{key}.")
+
+
+def _unknown_option(error: Any) -> str:
+    group, _, name = str(error.missing_cfg_file).rpartition("/")
+    if not group:
+        return f"{name}: no such config; {near_matches(name, options('.'))}"
+    return f"{group}={name}: there is no such {group}; {near_matches(name, options(group))}"
+
+
+def _refused_override(message: str, known: list[str]) -> str:
+    first = message.strip().splitlines()[0]
+    key = re.search(r"Could not override '([^']+)'", first)
+    if key:
+        # Only keys on the same level or with the same last name are worth suggesting.
+        return f"{key[1]}: no such key; {near_matches(key[1], [k for k in known if _related(k, key[1])] or known)}"
+    group = re.search(r"Could not find '([^']+)'", message)
+    if group:
+        return f"{group[1]}: not found; config groups are {', '.join(groups())}"
+    return f"{first} (overrides are key=value; run with --help for the keys)"
+
+
+def _related(known: str, key: str) -> bool:
+    return known.rpartition(".")[0] == key.rpartition(".")[0] or known.rpartition(".")[2] == key.rpartition(".")[2]
+
+
+def _wrong_value(error: Any) -> str:
+    reason = str(error.msg or error).splitlines()[0]
+    return f"{error.full_key or 'config'}: {reason}"

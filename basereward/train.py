@@ -1,0 +1,181 @@
+"""Train a reward model.    basereward train experiment=demo run.dir=runs/demo"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from basereward import checkpoint
+from basereward.backbone import load_backbone
+from basereward.batches import EncodedDataset, ToStep
+from basereward.callbacks import MetricsFile, Progress, tensorboard
+from basereward.compose import to_yaml
+from basereward.config import build, locate
+from basereward.encode import Encoder
+from basereward.errors import ConfigError, DataError, near_matches
+from basereward.mixture import DataBundle, load_data
+from basereward.model import RewardModel
+from basereward.run_directory import cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
+from basereward.runtime import pick_device, seed_everything, set_up_logging
+from basereward.settings import TrainSettings
+from basereward.trainer import Loss, RewardTrainer, trained_steps
+
+SETTINGS = TrainSettings
+SCHEDULES = ("cosine", "linear", "constant_with_warmup")
+
+logger = logging.getLogger(__name__)
+
+
+def plan(settings: TrainSettings) -> str:
+    """What the run would do, after building every part that needs no weights and no data."""
+    make_loss(settings)
+    build(settings.head, key="head", hidden_size=8)
+    check(settings)
+    return f"{to_yaml(settings)}\nplan: the config composes and its parts build; nothing was read, trained or written"
+
+
+def run(settings: TrainSettings) -> int:
+    """Trains and leaves a complete run directory; returns the exit code."""
+    set_up_logging()
+    run_dir = Path(settings.run.dir)
+    if settings.run.resume and is_finished(run_dir):
+        print(f"{run_dir} is finished; its model is {run_dir / checkpoint.FINAL}")
+        return 0
+    trainer, resume_from, probe = prepare(settings)
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    finish(trainer, settings, run_dir, probe)
+    return 0
+
+
+def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
+    """Everything up to the first step; nothing is left behind if any of it fails."""
+    check(settings)
+    loss = make_loss(settings)
+    seed_everything(settings.run.seed)
+    with run_directory(settings) as run_dir:
+        data = load_data(settings.data, seed=settings.run.seed)
+        model, encoder = start_model(settings)
+        dataset = EncodedDataset(data.train, encoder, max_length=settings.batch.max_length, on_long=settings.batch.on_long)
+        if not len(dataset):
+            raise DataError(f"data: no comparison is left to train on; dropped as too long: {dict(dataset.dropped)}")
+        note_dropped(data, dataset)
+        probe = checkpoint.pick_probe(data.val or dataset.comparisons)
+        resume_from = newest_checkpoint(run_dir) if settings.run.resume else None
+        cut_metrics(run_dir / "metrics.jsonl", trained_steps(resume_from) if resume_from else 0)
+        write_records(run_dir, settings, sys.argv[2:], data.manifest, getattr(model.config, "_commit_hash", None))
+        show_example(dataset)
+        trainer = make_trainer(settings, model, dataset, data, loss, probe, run_dir)
+    return trainer, resume_from, probe
+
+
+def check(settings: TrainSettings) -> None:
+    """Refuses values that the types alone let through."""
+    optim, batch, run_ = settings.optim, settings.batch, settings.run
+    for key, value, known in (("optim.schedule", optim.schedule, SCHEDULES), ("optim.precision", optim.precision, ("float32", "bf16")),
+                              ("run.final", run_.final, ("best", "last"))):  # fmt: skip
+        if value not in known:
+            raise ConfigError(f"{key}: {value!r} is not known; {near_matches(value, known)}")
+    positive = {"optim.lr": optim.lr, "batch.size": batch.size, "batch.token_budget": batch.token_budget, "run.epochs": run_.epochs,
+                "run.eval_every": run_.eval_every, "run.log_every": run_.log_every, "run.keep": run_.keep}  # fmt: skip
+    for key, value in (positive | ({"run.max_steps": run_.max_steps} if run_.max_steps is not None else {})).items():
+        if not value > 0:
+            raise ConfigError(f"{key}: expected a value above 0, found {value}")
+    if not 0 <= optim.warmup < 1:
+        raise ConfigError(f"optim.warmup: expected a share of the steps from 0 to below 1, found {optim.warmup}")
+
+
+def make_loss(settings: TrainSettings) -> Loss:
+    """The loss of the config, without the key that says what weighs 1."""
+    return build({key: value for key, value in settings.loss.items() if key != "unit"}, key="loss")
+
+
+def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
+    """Float32 weights: a backbone with a new head, or the reward model of ``init_from``."""
+    limits = {"min_pixels": settings.backbone.min_pixels, "max_pixels": settings.backbone.max_pixels}
+    if settings.init_from is not None:
+        model, _ = checkpoint.load(settings.init_from)
+        source = checkpoint.resolve(settings.init_from)
+    else:
+        source = backbone_folder(settings)
+        backbone = load_backbone(source, revision=settings.backbone.revision)
+        model = RewardModel.from_backbone(backbone, settings.head, seed=settings.run.seed)
+    if settings.backbone.gradient_checkpointing:
+        model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model, Encoder.from_folder(source, revision=settings.backbone.revision, **limits)
+
+
+def backbone_folder(settings: TrainSettings) -> str:
+    """The backbone's path; a tiny one is written first."""
+    backbone = settings.backbone
+    if backbone.create is not None and not Path(backbone.path).exists():
+        locate(backbone.create, "backbone.create")(backbone.path, seed=settings.run.seed)
+    return backbone.path
+
+
+def note_dropped(data: DataBundle, dataset: EncodedDataset) -> None:
+    """Adds the too long ones to the manifest and says so."""
+    for source, count in dataset.dropped.items():
+        data.manifest["sources"][source].setdefault("dropped", {})["longer than batch.max_length"] = count
+        logger.warning("%s: %d comparisons are longer than batch.max_length and were dropped", source, count)
+
+
+def show_example(dataset: EncodedDataset) -> None:
+    """Prints the first comparison as the model sees it, image tokens folded."""
+    item, encoder = dataset.encoded[0], dataset.encoder
+    marker = encoder.chat.image_id
+    folded = [t for t, before in zip(item.prefix_ids, [None, *item.prefix_ids[:-1]]) if not (t == marker and before == marker)]
+    logger.info("first comparison (%s, %d tokens, images folded):\n%s", item.id, item.lengths.packed, encoder.tokenizer.decode(folded))
+    for ids in item.response_ids:
+        logger.info("  response: %s", encoder.tokenizer.decode(ids))
+    logger.info("  pairs: %s", ", ".join(f"{p.better} better than {p.worse}" for p in item.pairs))
+
+
+def make_trainer(
+    settings: TrainSettings, model: RewardModel, dataset: EncodedDataset, data: DataBundle, loss: Loss, probe: Sequence, run_dir: Path
+) -> RewardTrainer:
+    """The trainer with its callbacks."""
+    board = tensorboard(run_dir / "tensorboard") if settings.run.tensorboard else None
+    callbacks = [Progress(), MetricsFile(run_dir / "metrics.jsonl"), *([board] if board else [])]
+    to_step = ToStep(dataset.encoder, settings.batch.token_budget, settings.loss.get("unit", "comparison"))
+    return RewardTrainer(
+        model=model, args=training_arguments(settings, run_dir, len(dataset), validate=bool(data.val)), dataset=dataset, val=data.val, probe=probe, loss=loss,
+        to_step=to_step, workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,
+    )  # fmt: skip
+
+
+def training_arguments(settings: TrainSettings, run_dir: Path, num_comparisons: int, *, validate: bool) -> TrainingArguments:
+    """Our settings in the Trainer's words; without validation rows there is no best checkpoint, only the last."""
+    optim, run_ = settings.optim, settings.run
+    steps = num_steps(settings, num_comparisons)
+    best = {"metric_for_best_model": "accuracy", "greater_is_better": True} if validate else {}
+    return TrainingArguments(
+        output_dir=str(run_dir / "checkpoints"), per_device_train_batch_size=settings.batch.size, max_steps=steps,
+        learning_rate=optim.lr, lr_scheduler_type=optim.schedule, warmup_steps=round(optim.warmup * steps),
+        weight_decay=optim.weight_decay, adam_beta1=optim.beta1, adam_beta2=optim.beta2, max_grad_norm=optim.max_grad_norm,
+        bf16=optim.precision == "bf16", use_cpu=pick_device(run_.device).type == "cpu", seed=run_.seed, data_seed=run_.seed,
+        logging_steps=run_.log_every, eval_strategy="steps" if validate else "no", eval_steps=run_.eval_every, save_strategy="steps",
+        save_steps=run_.eval_every, logging_nan_inf_filter=False, disable_tqdm=True, report_to="none",
+        remove_unused_columns=False, dataloader_num_workers=settings.batch.workers, **best,
+    )  # fmt: skip
+
+
+def num_steps(settings: TrainSettings, num_comparisons: int) -> int:
+    """Optimizer steps of the run."""
+    per_epoch = -(-num_comparisons // settings.batch.size)
+    return settings.run.max_steps or max(1, round(settings.run.epochs * per_epoch))
+
+
+def finish(trainer: RewardTrainer, settings: TrainSettings, run_dir: Path, probe: Sequence) -> None:
+    """Writes ``final/`` from the best or the last weights and says where it is."""
+    best = trainer.state.best_model_checkpoint
+    model = checkpoint.load(best)[0] if settings.run.final == "best" and best else trainer.model
+    checkpoint.save(model.to("cpu"), trainer.encoder, run_dir / checkpoint.FINAL, probe=probe)
+    if settings.backbone.create is not None:
+        shutil.rmtree(run_dir / "backbone", ignore_errors=True)
+    print(f"\nrun: {run_dir}   model: {run_dir / checkpoint.FINAL}   ({trainer.state.global_step} steps)")
