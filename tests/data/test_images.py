@@ -155,7 +155,9 @@ def test_files_that_are_not_images(tmp_path):
     text.write_text("<html>not found</html>")
     assert refused(str(text)).reason == "not an image" and "<html>" in str(refused(str(text)))
     assert refused(b"").reason == "not an image"
-    assert refused(str(tmp_path / "none.png")).reason == "image missing" and "none.png" in str(refused(str(tmp_path / "none.png")))
+    assert refused(str(tmp_path / "none.png")).reason == "image missing" and "none.png" in str(
+        refused(str(tmp_path / "none.png"))
+    )
     assert refused(str(tmp_path)).reason == "image missing"
 
 

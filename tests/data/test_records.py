@@ -60,8 +60,14 @@ def test_every_spelling_is_the_same_comparison(row):
 @pytest.mark.parametrize(
     ("row", "system"),
     [
-        ({"conversations": [{"from": "system", "value": "Be brief."}, sharegpt(USER)], "chosen": "a", "rejected": "b"}, "Be brief."),
-        ({"system": "Be brief.", "conversations": [sharegpt(USER)], "chosen": sharegpt(GOOD), "rejected": sharegpt(BAD)}, "Be brief."),
+        (
+            {"conversations": [{"from": "system", "value": "Be brief."}, sharegpt(USER)], "chosen": "a", "rejected": "b"},
+            "Be brief.",
+        ),
+        (
+            {"system": "Be brief.", "conversations": [sharegpt(USER)], "chosen": sharegpt(GOOD), "rejected": sharegpt(BAD)},
+            "Be brief.",
+        ),
         ({"system": "Be brief.", "instruction": "Sum", "input": "1 2", "chosen": "3", "rejected": "4"}, "Be brief."),
         ({"system": "", "prompt": "Sum", "chosen": "3", "rejected": "4"}, None),
     ],
@@ -118,7 +124,12 @@ def test_where_images_stand(content, parts):
 def test_images_without_marker_go_to_the_first_user_turn():
     turns = [{"role": "system", "content": "s"}, USER, GOOD, {"role": "user", "content": "And now?"}]
     comparison = parse_row({"messages": turns, "image": "a.png", "chosen": "a", "rejected": "b"}, where="x")
-    assert [[part["type"] for part in turn["content"]] for turn in comparison.messages] == [["text"], ["image", "text"], ["text"], ["text"]]
+    assert [[part["type"] for part in turn["content"]] for turn in comparison.messages] == [
+        ["text"],
+        ["image", "text"],
+        ["text"],
+        ["text"],
+    ]
 
 
 @pytest.mark.parametrize(
