@@ -95,14 +95,14 @@ def tiny_config(
     ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in (t.strip("<|>") for t in SPECIAL_TOKENS)}
     text = {
         "vocab_size": len(tokenizer), "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 32768, "initializer_range": 0.05,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 32768, "initializer_range": 0.08,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]},
         "bos_token_id": ids["endoftext"], "eos_token_id": ids["im_end"], "pad_token_id": ids["endoftext"],
     } | (text_config or {})  # fmt: skip
     vision = {
-        "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "out_hidden_size": text["hidden_size"],
+        "depth": 2, "hidden_size": 96, "intermediate_size": 192, "num_heads": 4, "out_hidden_size": text["hidden_size"],
         "fullatt_block_indexes": [1], "window_size": 112, "patch_size": 14, "spatial_merge_size": 2,
-        "temporal_patch_size": 2, "tokens_per_second": 2, "initializer_range": 0.05,
+        "temporal_patch_size": 2, "tokens_per_second": 2, "initializer_range": 0.08,
     } | (vision_config or {})  # fmt: skip
     return Qwen2_5_VLConfig(
         text_config=text, vision_config=vision, image_token_id=ids["image_pad"], video_token_id=ids["video_pad"],

@@ -11,7 +11,7 @@ import hashlib
 import io
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageDraw
 
@@ -28,7 +28,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
 NUMBERS = ("one", "two", "three", "four", "five")
-SPLITS: dict[str, range] = {"train": range(0, 4), "val": range(4, 6), "test": range(6, 8)}
+SPLITS: dict[str, range] = {"train": range(4), "val": range(4, 6), "test": range(6, 8)}
 """Which of 8 hash values belong to which split."""
 
 Drawing = Callable[[random.Random], Image.Image]
@@ -70,6 +70,27 @@ def one_shape(colour: str, shape: str) -> Drawing:
     return drawing
 
 
+def placed_shape(colour: str, shape: str, *, column: int, row: int) -> Drawing:
+    """One shape in a quarter of the picture: column 0 is left, row 0 is the top."""
+    return placed_shapes([(colour, shape, column, row)])
+
+
+def placed_shapes(shapes: Sequence[tuple[str, str, int, int]]) -> Drawing:
+    """Each (colour, shape, column, row) in its own quarter of one picture."""
+
+    def drawing(rng: random.Random) -> Image.Image:
+        image = _paper(rng)
+        draw = ImageDraw.Draw(image)
+        for colour, shape, column, row in shapes:
+            radius = rng.uniform(9.0, 12.0)
+            room = SIDE / 4 - radius - 1
+            x, y = ((quarter + 0.5) * SIDE / 2 + rng.uniform(-room, room) for quarter in (column, row))
+            _draw_shape(draw, shape, (x, y), radius, _shade(colour, rng))
+        return image
+
+    return drawing
+
+
 def several_dots(count: int, colour: str) -> Drawing:
     """`count` dots of one colour that do not touch: each has a cell of a 3 x 3 grid."""
 
@@ -88,9 +109,10 @@ def several_dots(count: int, colour: str) -> Drawing:
 
 
 def _paper(rng: random.Random) -> Image.Image:
-    """A light background, never twice the same by intent."""
+    """A light background of a random tint."""
     level = rng.randint(232, 255)
-    return Image.new("RGB", (SIDE, SIDE), tuple(min(255, level + rng.randint(-5, 5)) for _ in range(3)))
+    red, green, blue = (min(255, level + rng.randint(-5, 5)) for _ in range(3))
+    return Image.new("RGB", (SIDE, SIDE), (red, green, blue))
 
 
 def _shade(colour: str, rng: random.Random) -> tuple[int, int, int]:
@@ -109,7 +131,7 @@ def _draw_shape(
     elif shape == "ring":
         draw.ellipse(box, outline=fill, width=round(radius * 0.4))
     elif shape == "square":
-        draw.rectangle(tuple(c + (1 - i // 2 * 2) * radius * 0.1 for i, c in enumerate(box)), fill=fill)
+        draw.rectangle((x - 0.9 * radius, y - 0.9 * radius, x + 0.9 * radius, y + 0.9 * radius), fill=fill)
     elif shape == "triangle":
         corners = [(x + radius * math.sin(a), y - radius * math.cos(a)) for a in (0.0, 2.0944, 4.1888)]
         draw.polygon(corners, fill=fill)
