@@ -99,3 +99,19 @@ class TrainSettings:
     batch: BatchSettings = field(default_factory=BatchSettings)
     init_from: str | None = None
     """A run or reward-model folder to start from instead of a new head on the backbone."""
+
+
+@dataclass
+class EvaluateSettings:
+    """Everything ``basereward evaluate`` reads."""
+
+    model: str
+    benchmark: dict[str, Any]
+    """Config node of the benchmark, with ``_target_``."""
+    blind: bool = False
+    """Also score with all images removed."""
+    out: str | None = None
+    """Folder of the results; ``<run>/eval/<benchmark>`` when null."""
+    dtype: str = "float32"
+    device: str = "auto"
+    token_budget: int = 8192

@@ -1,0 +1,25 @@
+"""The embedded demo's held-out image questions: pictures that no training or validation row shows."""
+
+from __future__ import annotations
+
+from basereward.demo import IMAGE_KINDS, make_comparisons
+from basereward.records import Comparison
+
+VERSION = "1"
+
+
+class DemoBenchmark:
+    """Args:
+    num_comparisons: image questions, dealt evenly to the kinds. seed: of the drawing.
+    """
+
+    num_expected = None
+    name = "demo"
+
+    def __init__(self, num_comparisons: int = 1200, seed: int = 0):
+        self.num_comparisons, self.seed = num_comparisons, seed
+        self.version = f"{VERSION} (seed {seed}, {num_comparisons} comparisons)"
+
+    def comparisons(self) -> list[Comparison]:
+        """Image kinds alone, in even shares."""
+        return make_comparisons("test", self.num_comparisons, self.seed, kinds=dict.fromkeys(IMAGE_KINDS, 1.0))

@@ -1,0 +1,92 @@
+"""Judge a model.    basereward evaluate model=runs/demo benchmark=demo blind=true"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from basereward import checkpoint, scorer
+from basereward.benchmarks.base import Benchmark
+from basereward.compose import to_yaml
+from basereward.config import build
+from basereward.errors import ConfigError, DataError
+from basereward.judging import results, table, without_images
+from basereward.records import Comparison
+from basereward.runtime import environment, file_hash, set_up_logging, write_json
+from basereward.settings import EvaluateSettings
+
+SETTINGS = EvaluateSettings
+
+
+def plan(settings: EvaluateSettings) -> str:
+    """What would be judged, on what."""
+    benchmark: Benchmark = build(settings.benchmark, key="benchmark")
+    return f"{to_yaml(settings)}\nplan: score {settings.model} on {benchmark.name}, version {benchmark.version}"
+
+
+def run(settings: EvaluateSettings) -> int:
+    """Scores every item, prints the table, writes ``results.json`` and ``samples.jsonl``."""
+    set_up_logging()
+    benchmark: Benchmark = build(settings.benchmark, key="benchmark")
+    rm = scorer.load(settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget)
+    comparisons = benchmark.comparisons()
+    check_count(benchmark, comparisons)
+    rewards = list(rm.score_comparisons(comparisons, progress=benchmark.name))
+    blind = None
+    if settings.blind:
+        blind = list(rm.score_comparisons([without_images(c) for c in comparisons], progress=f"{benchmark.name}, images removed"))
+    numbers = results(comparisons, rewards, blind)
+    out = Path(settings.out) if settings.out else default_folder(settings.model, benchmark.name)
+    write(out, header(settings, benchmark, rm) | numbers, comparisons, rewards, blind)
+    print(f"\n{benchmark.name}, version {benchmark.version}: {len(comparisons)} comparisons, {numbers['n']} pairs\n")
+    print(table(numbers))
+    print(f"\nresults: {out / 'results.json'}   every item: {out / 'samples.jsonl'}")
+    return 0
+
+
+def check_count(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> None:
+    """Refuses an edition with another number of pairs than the benchmark states."""
+    n = sum(len(c.pairs) for c in comparisons)
+    if benchmark.num_expected is not None and n != benchmark.num_expected:
+        raise DataError(f"{benchmark.name}: expected {benchmark.num_expected} pairs, found {n}; the data are another edition")
+
+
+def default_folder(model: str, name: str) -> Path:
+    """``<run>/eval/<benchmark>`` for a run or its final model."""
+    folder = Path(model)
+    for run_dir in (folder, folder.parent):
+        if (run_dir / checkpoint.FINAL).is_dir():
+            return run_dir / "eval" / name
+    raise ConfigError(f"out: {model} is not in a run directory, so there is no place for the results; add out=<folder>")
+
+
+def header(settings: EvaluateSettings, benchmark: Benchmark, rm: scorer.Scorer) -> dict[str, Any]:
+    """What the numbers depend on."""
+    folder = Path(str(checkpoint.resolve(settings.model)))
+    config = folder / "config.json"
+    return {
+        "benchmark": benchmark.name, "version": benchmark.version, "n_expected": benchmark.num_expected, "model": str(folder),
+        "config_sha256": file_hash(config) if config.is_file() else None, "dtype": settings.dtype,
+        "device": str(rm.model.device), "libraries": environment()["libraries"],
+    }  # fmt: skip
+
+
+def write(
+    out: Path, numbers: dict[str, Any], comparisons: Sequence[Comparison], rewards: Sequence[np.ndarray],
+    blind: Sequence[np.ndarray] | None,
+) -> None:  # fmt: skip
+    """``samples.jsonl`` (every item's rewards) and ``results.json``."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "samples.jsonl").open("w", encoding="utf-8") as file:
+        for i, (comparison, reward_N) in enumerate(zip(comparisons, rewards)):
+            row = {"id": comparison.id, "category": comparison.category, "group": comparison.group,
+                   "rewards": reward_N.tolist(), "pairs": [[p.better, p.worse] for p in comparison.pairs],
+                   "lengths": [len(text) for text in comparison.responses]}  # fmt: skip
+            if blind is not None:
+                row["blind_rewards"] = blind[i].tolist()
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    write_json(out / "results.json", numbers)
