@@ -87,8 +87,8 @@ class Pack:
         return self._map(lambda x: x.to(device, non_blocking=True))
 
     def labels_only(self) -> Pack:
-        """The same pack without its pixels, for keeping."""
-        return replace(self, patches=None)
+        """The same pack without its pixels and its masks, for keeping."""
+        return replace(self, patches=None, tree=self.tree.without_masks())
 
     def pin_memory(self) -> Pack:
         """The same pack in page-locked memory; DataLoader calls this."""

@@ -21,13 +21,18 @@ class Tree:
     """The layout of a row, and the masks that all layers share."""
 
     pieces: tuple[Piece, ...]
-    _masks: dict[Piece, torch.Tensor] = field(default_factory=dict, repr=False)
+    _masks: dict[tuple[Piece, torch.device], torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def mask(self, piece: Piece, device: torch.device) -> torch.Tensor:
         """(responses' tokens, prefix + responses' tokens) bool: what each response token may see. Built once per row."""
-        if piece not in self._masks:
-            self._masks[piece] = response_mask(piece).to(device)
-        return self._masks[piece]
+        key = (piece, device)
+        if key not in self._masks:
+            self._masks[key] = response_mask(piece).to(device)
+        return self._masks[key]
+
+    def without_masks(self) -> Tree:
+        """The same layout, for keeping: the masks of a long row take more memory than its labels."""
+        return Tree(self.pieces)
 
 
 def response_mask(piece: Piece) -> torch.Tensor:
