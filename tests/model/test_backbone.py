@@ -1,0 +1,96 @@
+"""Which backbones are taken, which are refused and why, and the dtypes of the model around them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import Qwen2Config, Qwen2Model
+
+from basereward.attention import TREE_ATTENTION
+from basereward.backbone import load_backbone
+from basereward.errors import CheckpointError, ConfigError
+from basereward.model import RewardModel
+
+LINEAR = {"_target_": "basereward.heads.linear.LinearHead"}
+MLP = {"_target_": "basereward.heads.mlp.MLPHead"}
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    """A copy that a test may spoil."""
+    return shutil.copytree(tiny_folder, tmp_path / "backbone")
+
+
+def edit_config(folder, change) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    change(config)
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+def test_a_sliding_window_is_refused(folder):
+    edit_config(folder, lambda config: config["text_config"].update(use_sliding_window=True))
+    with pytest.raises(ConfigError, match="use_sliding_window"):
+        load_backbone(folder)
+
+
+def test_another_family_is_refused(tmp_path):
+    config = Qwen2Config(vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+                         num_key_value_heads=2)  # fmt: skip
+    Qwen2Model(config).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"qwen2_5_vl.*'qwen2'"):
+        load_backbone(tmp_path)
+
+
+def test_missing_weights_are_refused_not_made_up(folder):
+    edit_config(folder, lambda config: config["text_config"].update(num_hidden_layers=4, layer_types=["full_attention"] * 4))
+    with pytest.raises(CheckpointError, match=r"missing.*layers\.3"):
+        load_backbone(folder)
+
+
+def test_a_folder_that_is_not_there_says_what_to_do(tmp_path):
+    with pytest.raises(CheckpointError, match="nowhere"):
+        load_backbone(tmp_path / "nowhere")
+
+
+def test_a_backbone_is_no_reward_model(tiny_folder):
+    with pytest.raises(CheckpointError, match="reward_head"):
+        RewardModel(load_backbone(tiny_folder).config)
+
+
+def test_only_the_language_model_uses_tree_attention(model):
+    assert model.model.language_model.config._attn_implementation == TREE_ATTENTION
+    assert model.model.visual.config._attn_implementation != TREE_ATTENTION
+
+
+def test_weights_are_named_for_other_tools(tiny_folder):
+    model = RewardModel.from_backbone(load_backbone(tiny_folder), LINEAR, seed=0)
+    names = set(model.state_dict())
+    assert {name for name in names if not name.startswith("model.")} == {"score.weight"}
+    assert model.score.weight.shape == (1, 128)
+
+
+def test_the_seed_decides_the_head(tiny_folder):
+    heads = [RewardModel.from_backbone(load_backbone(tiny_folder), LINEAR, seed=seed).score.weight for seed in (0, 0, 1)]
+    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
+
+
+def test_rewards_are_float32_over_a_bf16_backbone(tiny_folder, model, pack, cases):
+    """Within 0.1 of float32, and not rounded to bfloat16."""
+    low = RewardModel.from_backbone(load_backbone(tiny_folder, dtype=torch.bfloat16), MLP, seed=7)
+    assert {p.dtype for p in low.score.parameters()} == {torch.float32}
+    with torch.no_grad():
+        found, expected = low(pack(cases)), model(pack(cases))
+    assert found.dtype == torch.float32 and (found - expected).abs().max() < 0.1
+    assert not torch.equal(found, found.bfloat16().float())
+
+
+def test_rewards_are_float32_under_autocast(model, pack, cases):
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = model(pack(cases))
+    assert found.dtype == torch.float32
+    with torch.no_grad():
+        assert (found - model(pack(cases))).abs().max() < 0.1
