@@ -98,8 +98,8 @@ def several_dots(count: int, colour: str) -> Drawing:
         image = _paper(rng)
         draw, fill, cell = ImageDraw.Draw(image), _shade(colour, rng), SIDE / 3
         for index in rng.sample(range(9), count):
-            radius = rng.uniform(6.0, 8.0)
-            room = cell / 2 - radius - 0.5
+            radius = rng.uniform(5.5, 6.5)
+            room = cell / 2 - radius - 1
             x = (index % 3 + 0.5) * cell + rng.uniform(-room, room)
             y = (index // 3 + 0.5) * cell + rng.uniform(-room, room)
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)

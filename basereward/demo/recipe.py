@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from basereward.demo.rows import make_rows
+from basereward.demo.rows import DEMO_KINDS, make_rows
 from basereward.recipes import Recipe
 
 
@@ -44,4 +44,5 @@ class DemoRecipe(Recipe):
 
     def notes(self) -> list[str]:
         """What would draw the same rows again."""
-        return [f"generated: split={self.part} n={self.n} seed={self.seed} kinds={dict(self.kinds) if self.kinds else 'DEMO_KINDS'}"]
+        kinds = dict(DEMO_KINDS if self.kinds is None else self.kinds)
+        return [f"generated: split={self.part} n={self.n} seed={self.seed} kinds={kinds}"]

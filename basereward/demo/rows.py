@@ -20,7 +20,7 @@ LONG_KINDS: Mapping[str, float] = {**DEMO_KINDS, "which_picture": 1.0, "position
 """The kinds of `demo_long`."""
 
 
-def make_rows(split: str, n: int, *, seed: int = 0, kinds: Mapping[str, float] | None = None) -> Iterator[Row]:
+def make_rows(split: str, n: int, seed: int = 0, *, kinds: Mapping[str, float] | None = None) -> Iterator[Row]:
     """Rows in the spelling of a data file (messages, images, responses, ranks, id, category), images as PNG bytes.
 
     Args:
@@ -41,7 +41,7 @@ def make_rows(split: str, n: int, *, seed: int = 0, kinds: Mapping[str, float] |
         yield KINDS[name](rng, split) | {"id": f"demo-{split}-{seed}-{index}", "category": name}
 
 
-def make_comparisons(split: str, n: int, *, seed: int = 0, kinds: Mapping[str, float] | None = None) -> list[Comparison]:
+def make_comparisons(split: str, n: int, seed: int = 0, *, kinds: Mapping[str, float] | None = None) -> list[Comparison]:
     """`make_rows` as comparisons; the kind is their `category`."""
     rows = make_rows(split, n, seed=seed, kinds=kinds)
     return [parse_row(row, where=f"demo/{split}:{index}", source="demo") for index, row in enumerate(rows, 1)]
