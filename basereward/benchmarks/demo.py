@@ -22,4 +22,4 @@ class DemoBenchmark:
 
     def comparisons(self) -> list[Comparison]:
         """Image kinds alone, in even shares."""
-        return make_comparisons("test", self.num_comparisons, self.seed, kinds=dict.fromkeys(IMAGE_KINDS, 1.0))
+        return make_comparisons("test", self.num_comparisons, seed=self.seed, kinds=IMAGE_KINDS)
