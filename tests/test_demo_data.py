@@ -32,11 +32,10 @@ def question(comparison: Comparison) -> str:
     return comparison.messages[-1]["content"][-1]["text"]
 
 
-def last_words(comparison: Comparison) -> tuple[str, str]:
-    """The words that the better and the worse response of the first pair end with."""
-    pair = comparison.pairs[0]
-    better, worse = (comparison.responses[i].rstrip(".").split()[-1] for i in (pair.better, pair.worse))
-    return better, worse
+def last_words(comparison: Comparison) -> list[str]:
+    """The words that the responses end with, best first."""
+    order = sorted(range(len(comparison.responses)), key=lambda index: comparison.ranks[index])
+    return [comparison.responses[index].rstrip(".").split()[-1] for index in order]
 
 
 def surprise(votes: Iterable[tuple[Hashable, float]]) -> float:
@@ -55,20 +54,23 @@ def surprise(votes: Iterable[tuple[Hashable, float]]) -> float:
 
 
 def pair_votes(comparisons: Iterable[Comparison]) -> Iterator[tuple[Hashable, float]]:
-    """For each question, set of answers and two of them: is the one that comes first in the alphabet better?"""
+    """For each question and two of its answers: is the one that comes first in the alphabet better?"""
     for comparison in comparisons:
         for pair in comparison.pairs:
             better, worse = comparison.responses[pair.better], comparison.responses[pair.worse]
-            cell = (question(comparison), frozenset(comparison.responses), frozenset((better, worse)))
-            yield cell, 1 if better < worse else -1
+            yield (question(comparison), frozenset((better, worse))), 1 if better < worse else -1
+
+
+def pairs_of(comparison: Comparison) -> list[tuple[int, int]]:
+    return [(pair.better, pair.worse) for pair in comparison.pairs]
 
 
 def answer_votes(comparisons: Iterable[Comparison]) -> Iterator[tuple[Hashable, float]]:
-    """For each answer: the mean over its pairs in a comparison of +1 where it is better and -1 where it is worse."""
+    """For each answer: pairs in which it is better less those in which it is worse, over all pairs of its comparison."""
     for comparison in comparisons:
         for index, response in enumerate(comparison.responses):
-            votes = [1 if pair.better == index else -1 for pair in comparison.pairs if index in (pair.better, pair.worse)]
-            yield response, float(np.mean(votes))
+            wins, losses = (sum(side == index for side in sides) for sides in zip(*pairs_of(comparison), strict=True))
+            yield response, (wins - losses) / len(comparison.pairs)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,7 @@ def test_no_picture_is_in_two_splits():
 def test_kinds_get_exactly_their_shares():
     counts = Counter(row["category"] for row in make_rows("test", 1000, kinds=IMAGE_KINDS))
     assert counts == dict.fromkeys(IMAGE_KINDS, 200)
-    assert Counter(row["category"] for row in make_rows("train", 109))["text"] == 5  # 0.25 of 5.45 shares
+    assert Counter(row["category"] for row in make_rows("train", 117))["text"] == 5  # 0.25 of 5.85 shares
 
 
 @pytest.mark.parametrize("kind", ALL_IMAGE_KINDS)
@@ -113,8 +115,8 @@ def test_text_does_not_tell_the_better_answer(by_kind, kind):
         assert abs(np.mean(unequal) - 0.5) < 4 * 0.5 / (len(unequal) / 5) ** 0.5
 
 
-def test_the_balance_check_notices_a_bias_of_three_to_two(by_kind):
-    biased = [c for i, c in enumerate(by_kind["colour"]) if last_words(c)[0] != "red" or i % 3]
+def test_the_balance_check_notices_a_answer_that_is_right_too_rarely(by_kind):
+    biased = [c for i, c in enumerate(by_kind["colour"]) if last_words(c)[0] != "red" or i % 2]
     assert surprise(answer_votes(biased)) > 5
 
 
@@ -152,10 +154,14 @@ def count_islands(ink: np.ndarray) -> int:
     return islands
 
 
-def test_rankings_have_three_or_four_answers_and_all_their_pairs(by_kind):
-    sizes = Counter((len(c.responses), len(c.pairs)) for c in by_kind["ranking"])
-    assert set(sizes) == {(3, 3), (4, 5)}
-    assert min(sizes.values()) > 1000
+def test_rankings_have_all_their_pairs(by_kind):
+    sizes = {
+        kind: Counter((len(c.responses), len(c.pairs)) for c in by_kind[kind]) for kind in ("ranking", "two_pictures", "count")
+    }
+    assert set(sizes["ranking"]) == {(3, 3), (4, 5)}
+    assert set(sizes["two_pictures"]) == {(2, 1), (3, 3)}
+    assert set(sizes["count"]) == {(2, 1), (3, 2), (4, 3)}
+    assert all(number > 700 for counts in sizes.values() for number in counts.values())
 
 
 def test_text_rows_have_no_picture():

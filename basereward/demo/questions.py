@@ -1,8 +1,8 @@
 """A kind of question and a random state -> one comparison as a row: messages, images, responses, ranks.
 
 The rule that makes this a test of looking: given the question and the set of answers, every order of quality is as
-likely as its reverse. The answers are drawn first, which of them the picture makes right is drawn after; wording and
-order are drawn without regard to that. So whoever does not see the picture is right half the time.
+likely as its reverse. The answers are drawn first, which of them the picture makes right is drawn after; their order
+is drawn without regard to that, and all are worded alike. So whoever does not see the picture is right half the time.
 """
 
 from __future__ import annotations
@@ -54,30 +54,31 @@ WORD_ANSWERS = ("The word is {}.", "It is {}.")
 
 
 def colour(rng: random.Random, split: str) -> Row:
-    """Two colours; the shape has one of them."""
-    right, wrong = rng.sample(COLOUR_NAMES, 2)
-    return _row(rng, split, COLOUR_QUESTIONS, COLOUR_ANSWERS, [right, wrong], [one_shape(right, rng.choice(SHAPES))])
+    """Two to four colours; the shape has one of them."""
+    answers = _some(rng, COLOUR_NAMES)
+    return _row(rng, split, COLOUR_QUESTIONS, COLOUR_ANSWERS, answers, [one_shape(answers[0], rng.choice(SHAPES))])
 
 
 def shape(rng: random.Random, split: str) -> Row:
-    """Two shapes; the picture shows one of them."""
-    right, wrong = rng.sample(SHAPES, 2)
-    return _row(rng, split, SHAPE_QUESTIONS, SHAPE_ANSWERS, [right, wrong], [one_shape(rng.choice(COLOUR_NAMES), right)])
+    """Two to four shapes; the picture shows one of them."""
+    answers = _some(rng, SHAPES)
+    return _row(rng, split, SHAPE_QUESTIONS, SHAPE_ANSWERS, answers, [one_shape(rng.choice(COLOUR_NAMES), answers[0])])
 
 
 def count(rng: random.Random, split: str) -> Row:
-    """Two numbers; the picture has one of them as dots."""
-    right, wrong = rng.sample(NUMBERS, 2)
-    drawing = several_dots(NUMBERS.index(right) + 1, rng.choice(COLOUR_NAMES))
-    return _row(rng, split, COUNT_QUESTIONS, COUNT_ANSWERS, [right, wrong], [drawing])
+    """Two to four numbers; the picture has one of them as dots. No wrong number is better than another."""
+    answers = _some(rng, NUMBERS)
+    drawing = several_dots(NUMBERS.index(answers[0]) + 1, rng.choice(COLOUR_NAMES))
+    return _row(rng, split, COUNT_QUESTIONS, COUNT_ANSWERS, answers, [drawing])
 
 
 def two_pictures(rng: random.Random, split: str) -> Row:
-    """Two pictures of two colours; the question names one of them, and the wrong answer is right for the other."""
-    colours, place = rng.sample(COLOUR_NAMES, 2), rng.randrange(2)
-    drawings = [one_shape(name, rng.choice(SHAPES)) for name in colours]
+    """Two pictures of two colours, of which the question names one: its colour, then the other's, then one not shown."""
+    answers, place = rng.sample(COLOUR_NAMES, rng.choice((2, 3))), rng.randrange(2)
+    shown = (answers[place], answers[1 - place])
+    drawings = [one_shape(name, rng.choice(SHAPES)) for name in shown]
     questions = [question.format(PLACES[place]) for question in OF_TWO_QUESTIONS]
-    return _row(rng, split, questions, COLOUR_ANSWERS, [colours[place], colours[1 - place]], drawings)
+    return _row(rng, split, questions, COLOUR_ANSWERS, answers, drawings, range(len(answers)))
 
 
 def which_picture(rng: random.Random, split: str) -> Row:
@@ -148,6 +149,11 @@ KINDS: dict[str, Kind] = {
 TEXT_KINDS = ("text",)
 
 
+def _some(rng: random.Random, names: Sequence[str]) -> list[str]:
+    """Two, three or four names in random order."""
+    return rng.sample(names, rng.choice((2, 3, 4)))
+
+
 def _row(
     rng: random.Random,
     split: str,
@@ -155,9 +161,9 @@ def _row(
     wordings: Sequence[str],
     answers: Sequence[str | tuple[str, ...]],
     drawings: Sequence[Drawing],
-    ranks: Sequence[int] = (0, 1),
+    ranks: Sequence[int] = (0, 1, 1, 1),
 ) -> Row:
-    """The row of these answers, best first unless `ranks` says otherwise, in one wording and in random order."""
+    """The row of these answers, of which the first is right and no other unless `ranks` says so, in random order."""
     order = rng.sample(range(len(answers)), len(answers))
     wording = rng.choice(wordings)
     words = [answer if isinstance(answer, tuple) else (answer,) for answer in answers]
