@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -12,14 +12,16 @@ from tqdm.auto import tqdm
 
 from basereward import checkpoint
 from basereward.encode import Encoder
-from basereward.errors import DataError
+from basereward.errors import ConfigError, DataError, near_matches
 from basereward.model import RewardModel
 from basereward.packing import Pack, collate, plan_packs
-from basereward.records import Comparison
+from basereward.problems import shown
+from basereward.records import Comparison, parse_prompt
 from basereward.runtime import pick_device
 
 # Comparisons that are encoded together before they are dealt into packs: enough to fill packs, few enough to hold in memory.
 WINDOW = 256
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class Scorer:
@@ -29,11 +31,16 @@ class Scorer:
         model: in eval mode; scoring switches a training model to eval and back.
         encoder: of the same checkpoint.
         token_budget: tokens of a pack; a comparison above it gets a pack of its own.
+        max_length: tokens of the longest prefix + response that is scored; a longer one is an error. No limit when ``None``.
         autocast: dtype of the compute where it differs from the weights' (bf16 evaluation during training), else ``None``.
     """
 
-    def __init__(self, model: RewardModel, encoder: Encoder, *, token_budget: int = 8192, autocast: torch.dtype | None = None):
+    def __init__(
+        self, model: RewardModel, encoder: Encoder, *, token_budget: int = 8192, max_length: int | None = None,
+        autocast: torch.dtype | None = None,
+    ):  # fmt: skip
         self.model = model
+        self.max_length = max_length
         self.encoder = encoder
         self.token_budget = token_budget
         self.autocast = autocast
@@ -52,33 +59,47 @@ class Scorer:
         >>> rm.score("What colour is the car?", ["Red.", "Blue."], images=["car.jpg"])  # doctest: +SKIP
         [2.31, -0.87]
         """
-        if isinstance(responses, str) or not responses:
-            raise DataError(f"responses: expected a list of at least one text, found {responses!r}")
         comparison = as_comparison(prompt, responses, images, system)
         return next(self.score_comparisons([comparison])).tolist()
 
-    def score_comparisons(self, comparisons: Iterable[Comparison], *, progress: str | None = None) -> Iterator[np.ndarray]:
+    def score_comparisons(
+        self, comparisons: Iterable[Comparison], *, progress: str | None = None, catch: tuple[type[Exception], ...] = ()
+    ) -> Iterator[np.ndarray | Exception]:
         """Yields (N,) float32 rewards for each comparison, in the order given.
 
         Args:
             comparisons: any iterable; read in windows, so that a long file needs little memory.
             progress: label of a progress bar; none when ``None``.
+            catch: errors of one comparison (``DataError``: a broken picture, too long) that are yielded in the place of its
+                rewards; an error of another kind is raised.
         """
         total = len(comparisons) if hasattr(comparisons, "__len__") else None
         source = iter(comparisons)
         with tqdm(total=total, desc=progress, disable=progress is None, unit="cmp") as bar:
             while window := list(islice(source, WINDOW)):
-                yield from self._score_window(window, bar)
+                yield from self._score_window(window, bar, catch)
 
-    def _score_window(self, window: Sequence[Comparison], bar: tqdm) -> list[np.ndarray]:
-        lengths = [self.encoder.length(comparison).packed for comparison in window]
-        rewards: list[np.ndarray | None] = [None] * len(window)
-        for members in plan_packs(lengths, self.token_budget):
-            pack = collate([self.encoder.encode(window[i]) for i in members], self.encoder.patch_settings)
-            for i, reward_N in zip(members, self.score_pack(pack)):
-                rewards[i] = reward_N
+    def _score_window(self, window: Sequence[Comparison], bar: tqdm, catch: tuple) -> list[np.ndarray | Exception]:
+        results: list = [_attempt(self._packed_length, comparison, catch) for comparison in window]
+        good = [i for i, result in enumerate(results) if not isinstance(result, Exception)]
+        bar.update(len(window) - len(good))
+        for members in plan_packs([results[i] for i in good], self.token_budget):
+            encoded = {good[k]: _attempt(self.encoder.encode, window[good[k]], catch) for k in members}
+            usable = {i: item for i, item in encoded.items() if not isinstance(item, Exception)}
+            rewards = self.score_pack(collate(list(usable.values()), self.encoder.patch_settings)) if usable else []
+            for i, result in (encoded | dict(zip(usable, rewards))).items():
+                results[i] = result
             bar.update(len(members))
-        return rewards
+        return results
+
+    def _packed_length(self, comparison: Comparison) -> int:
+        lengths = self.encoder.length(comparison)
+        if self.max_length is not None and lengths.longest > self.max_length:
+            raise DataError(
+                f"{comparison.where or comparison.id}: expected at most {self.max_length} tokens, found {lengths.longest} in its "
+                "longest prefix + response; raise max_length, or use smaller pictures"
+            )
+        return lengths.packed
 
     def score_pack(self, pack: Pack) -> list[np.ndarray]:
         """(N,) rewards for each comparison of a pack."""
@@ -91,10 +112,14 @@ class Scorer:
         return np.split(reward_R, np.cumsum(pack.num_responses)[:-1])
 
 
-def as_comparison(prompt: str | Sequence[dict], responses: Sequence[str], images: Sequence[object], system: str | None) -> Comparison:
+def as_comparison(
+    prompt: str | Sequence[dict], responses: Sequence[str], images: Sequence[object], system: str | None
+) -> Comparison:
     """A comparison without preferences, for scoring."""
-    from basereward.records import parse_prompt
-
+    if isinstance(responses, str) or not responses or not all(isinstance(text, str) and text.strip() for text in responses):
+        raise DataError(f"responses: expected a list of at least one text, none of them empty; found {shown(responses)}")
+    if not isinstance(prompt, str | list | tuple):
+        raise DataError(f"prompt: expected a question, or a list of messages that ends with a user turn; found {shown(prompt)}")
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
     if system is not None:
         messages = [{"role": "system", "content": system}, *messages]
@@ -102,12 +127,25 @@ def as_comparison(prompt: str | Sequence[dict], responses: Sequence[str], images
     return Comparison(parts, pictures, tuple(responses), (), id="score")
 
 
-def load(path: str | Path, *, dtype: str = "float32", device: str = "auto", token_budget: int = 8192) -> Scorer:
-    """A scorer from a run directory, a checkpoint folder or a Hub id.
+def _attempt(function: Callable, comparison: Comparison, catch: tuple[type[Exception], ...]):
+    try:
+        return function(comparison)
+    except catch as error:
+        return error
+
+
+def load(
+    path: str | Path, *, dtype: str = "float32", device: str = "auto", token_budget: int = 8192, max_length: int | None = None
+) -> Scorer:
+    """A scorer from a run directory, a checkpoint folder, an exported folder or a Hub id.
 
     Args:
+        path: where the model is.
         dtype: of the backbone's weights: float32, bfloat16 or float16. The head is always float32.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+        token_budget, max_length: of the ``Scorer``.
     """
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype: {dtype!r} is not known; {near_matches(dtype, DTYPES)}")
     model, encoder = checkpoint.load(path, dtype=getattr(torch, dtype), device=pick_device(device))
-    return Scorer(model, encoder, token_budget=token_budget)
+    return Scorer(model, encoder, token_budget=token_budget, max_length=max_length)

@@ -115,3 +115,42 @@ class EvaluateSettings:
     dtype: str = "float32"
     device: str = "auto"
     token_budget: int = 8192
+
+
+@dataclass
+class ExportSettings:
+    """Everything ``basereward export`` reads."""
+
+    model: str
+    """A run, a checkpoint folder, or a Hub id."""
+    out: str
+    """Folder to write."""
+    dtype: str = "float32"
+    """float32 or bfloat16, of the backbone's weights; the head is always float32."""
+    device: str = "auto"
+    """Where the probe is scored: auto, cpu, cuda."""
+    overwrite: bool = False
+    """Replace what is in ``out``."""
+
+
+@dataclass
+class ScoreSettings:
+    """Everything ``basereward score`` reads."""
+
+    model: str
+    """A run, a checkpoint folder, an exported folder, or a Hub id."""
+    input: str
+    """A file of comparisons: .jsonl, .json, .parquet, .arrow; rows without preferences are scored too."""
+    output: str
+    """File to write: one JSON line for each row, in the order of the input."""
+    image_root: str | None = None
+    """Folder that relative image paths start from; the folder of the input file when null."""
+    dtype: str = "float32"
+    """float32, bfloat16 or float16, of the backbone; the head is always float32."""
+    device: str = "auto"
+    token_budget: int = 8192
+    """Tokens of one forward pass; changes memory and speed, never a reward."""
+    max_length: int | None = None
+    """Longest prefix + response in tokens; a longer one counts as failed. No limit when null."""
+    overwrite: bool = False
+    """Start anew where there is an output, or an interrupted one of another command."""

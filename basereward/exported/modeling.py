@@ -1,0 +1,144 @@
+"""The model class of an exported folder; exporting copies it below the source of the head (see ``gather.py``).
+
+Letters: B rows, T tokens, D width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+# The one token that may follow the end of a response: the newline with which chat templates close a turn.
+TOKENS_AFTER_END = 1
+
+
+class SequenceReward(PreTrainedModel):
+    """A scalar reward for each row of a padded batch, read at the ``<|im_end|>`` that closes the response.
+
+    The place is found by its index in each row, so the padding side, the batch and a newline after it do not matter. The head
+    is float32 whatever the backbone's dtype. ``config.reward_token_id`` is the id of ``<|im_end|>``; ``config.reward_head``
+    holds the head's arguments.
+    """
+
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = _supports_flash_attn = _supports_flex_attn = _supports_attention_backend = True
+    _keep_in_fp32_modules_strict = ["score"]
+    head_class: type[nn.Module]
+
+    def __init__(self, config: PretrainedConfig):
+        super().__init__(config)
+        self.model = AutoModel.from_config(config)
+        arguments = {name: value for name, value in config.reward_head.items() if name != "_target_"}
+        self.score = self.head_class(hidden_size=config.get_text_config().hidden_size, **arguments)
+        self._no_split_modules = self.model._no_split_modules
+        self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any):
+        """As usual, but a missing weight, or one of another shape, is an error: rewards of a drawn head mean nothing."""
+        own = cls._class_of_folder(path, kwargs)
+        if own is not cls:
+            return own.from_pretrained(path, *args, output_loading_info=output_loading_info, **kwargs)
+        model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
+        lost = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+        if lost:
+            raise ValueError(f"{path}: expected all weights, {len(lost)} are missing or of another shape: {lost[:4]}")
+        return (model, info) if output_loading_info else model
+
+    @classmethod
+    def _class_of_folder(cls, path: Any, kwargs: dict[str, Any]) -> type[PreTrainedModel]:
+        """The class that a folder brings along.
+
+        transformers keeps the first class it loads for a kind of config and would use it for every later folder of that kind,
+        also for one with another head.
+        """
+        reference = getattr(kwargs.get("config"), "auto_map", {}).get("AutoModelForSequenceClassification")
+        if not kwargs.get("trust_remote_code") or reference is None:
+            return cls
+        options = {name: kwargs[name] for name in ("revision", "token", "cache_dir", "local_files_only") if name in kwargs}
+        return get_class_from_dynamic_module(reference, path, **options)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Nothing: all weights are loaded."""
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        image_grid_thw: torch.Tensor | None = None,
+        mm_token_type_ids: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput:
+        """Rewards as ``logits`` (B, 1), float32.
+
+        Args:
+            input_ids: (B, T), each row a whole conversation whose last turn, the response, is closed by ``<|im_end|>``.
+            attention_mask: (B, T), 0 on padding; found by the padding id when absent.
+            pixel_values, image_grid_thw: as the processor returns them.
+            mm_token_type_ids: (B, T), 1 on image tokens, 2 on video tokens; computed from ``input_ids`` when absent. (The stock
+                backbone would fall back to 1-D positions in silence.)
+            kwargs: further arguments of the backbone.
+
+        Raises:
+            ValueError: a row whose response is not closed, or image tokens without pixels.
+        """
+        if kwargs.get("labels") is not None:
+            raise ValueError("labels: this model gives rewards and has no loss; it is trained with basereward")
+        mask_BT = self._mask(input_ids, attention_mask)
+        ends_B = self.reward_index(input_ids, mask_BT)
+        inputs = self._image_inputs(input_ids, pixel_values, image_grid_thw, mm_token_type_ids, kwargs)
+        if not inputs and "position_ids" not in kwargs:
+            # Without it, left padding would shift the positions of text.
+            inputs["position_ids"] = (mask_BT.cumsum(-1) - 1).clamp(min=0)
+        options = {"use_cache": False} | inputs | kwargs | {"return_dict": True}
+        output = self.model(input_ids=input_ids, attention_mask=mask_BT, **options)
+        hidden_BTD = output.last_hidden_state
+        rows_B = torch.arange(len(input_ids), device=hidden_BTD.device)
+        reward_B = self.score(hidden_BTD[rows_B, ends_B.to(hidden_BTD.device)]).float()
+        return SequenceClassifierOutput(
+            logits=reward_B.unsqueeze(-1), hidden_states=output.hidden_states, attentions=output.attentions
+        )
+
+    def reward_index(self, input_ids: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+        """(B,) index of the last ``<|im_end|>`` of each row; a row that goes on after it has an unfinished response."""
+        is_real_BT = mask_BT.bool()
+        is_end_BT = (input_ids == self.config.reward_token_id) & is_real_BT
+        last_B = input_ids.shape[1] - 1 - is_end_BT.flip(1).int().argmax(1)
+        after_B = (is_real_BT & (torch.arange(input_ids.shape[1], device=input_ids.device) > last_B.unsqueeze(1))).sum(1)
+        open_B = ~is_end_BT.any(1) | (after_B > TOKENS_AFTER_END)
+        if open_B.any():
+            raise ValueError(
+                f"row {int(open_B.int().argmax())}: expected a response closed by <|im_end|> (id {self.config.reward_token_id}), "
+                "and nothing but a newline after it; found an open turn. Render the conversation with the assistant's turn, with "
+                "add_generation_prompt=False, and do not truncate it"
+            )
+        return last_B
+
+    def _mask(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        if attention_mask is not None:
+            return attention_mask
+        padding_id = getattr(self.config, "pad_token_id", None)
+        if padding_id is not None and padding_id != self.config.reward_token_id:
+            return (input_ids != padding_id).long()
+        if len(input_ids) > 1:
+            raise ValueError("attention_mask: needed for a batch, because the padding id does not tell padding from text")
+        return torch.ones_like(input_ids)
+
+    def _image_inputs(self, input_ids, pixel_values, image_grid_thw, mm_token_type_ids, others) -> dict[str, torch.Tensor]:
+        """What the backbone needs beside ids where there are images or videos; empty for text."""
+        is_image_BT = input_ids == getattr(self.config, "image_token_id", -1)
+        if pixel_values is None and "pixel_values_videos" not in others:
+            if is_image_BT.any():
+                raise ValueError(f"pixel_values: input_ids has {int(is_image_BT.sum())} image tokens, found no pixels for them")
+            return {}
+        if mm_token_type_ids is None:
+            mm_token_type_ids = is_image_BT.int() + 2 * (input_ids == getattr(self.config, "video_token_id", -1)).int()
+        given = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw, "mm_token_type_ids": mm_token_type_ids}
+        return {name: value for name, value in given.items() if value is not None}
