@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoConfig
+from safetensors import SafetensorError
+from transformers import AutoConfig, PretrainedConfig
 
 from basereward.backbone import check_family, fetch
 from basereward.encode import Encoder
@@ -45,13 +46,18 @@ def write(model: RewardModel, encoder: Encoder, folder: Path, *, probe: Sequence
     model.config.architectures = [type(model).__name__]
     model.save_pretrained(folder)
     encoder.save(folder)
-    small = [_with_thumbnails(comparison) for comparison in probe]
-    rewards = [rewards_alone(model, encoder, comparison) for comparison in small]
-    rows = [_probe_row(comparison, reward) for comparison, reward in zip(small, rewards)]
+    write_probe(model, encoder, folder, [_with_thumbnails(comparison) for comparison in probe])
+
+
+def write_probe(model: RewardModel, encoder: Encoder, folder: Path, comparisons: Sequence[Comparison]) -> None:
+    """Scores comparisons, whose images are the bytes of small files, and writes them with their rewards."""
+    rows = [_probe_row(comparison, rewards_alone(model, encoder, comparison)) for comparison in comparisons]
     write_json(folder / PROBE, {"dtype": str(model.model.dtype), "comparisons": rows})
 
 
-def load(path: str | Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> tuple[RewardModel, Encoder]:
+def load(
+    path: str | Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> tuple[RewardModel, Encoder]:
     """The model (in eval mode) and the encoder of a run, a checkpoint folder or a Hub id; its probe is scored again.
 
     Raises:
@@ -65,8 +71,9 @@ def load(path: str | Path, *, dtype: torch.dtype = torch.float32, device: torch.
             f"{folder}: expected a reward model, found a plain {config.model_type} backbone (config.json has no reward_head). "
             "Train a reward model from it first: basereward train backbone.path=..."
         )
-    model, info = RewardModel.from_pretrained(folder, config=config, dtype=dtype, output_loading_info=True)
-    problems = {kind: sorted(map(str, info[kind])) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]}
+    model, info = _read_weights(folder, config, dtype)
+    kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
+    problems = {kind: sorted(map(str, info[kind])) for kind in kinds if info[kind]}
     if problems:
         listing = "; ".join(f"{kind.replace('_', ' ')}: {names[:4]} ({len(names)})" for kind, names in problems.items())
         raise CheckpointError(
@@ -76,6 +83,19 @@ def load(path: str | Path, *, dtype: torch.dtype = torch.float32, device: torch.
     model, encoder = model.to(device).eval(), Encoder.from_folder(folder)
     check_probe(model, encoder, folder)
     return model, encoder
+
+
+def _read_weights(folder: str | Path, config: PretrainedConfig, dtype: torch.dtype) -> tuple[RewardModel, dict]:
+    """From safetensors alone: a pickle beside them is never opened."""
+    try:
+        # Sizes that do not match are let through here to be listed with the other problems.
+        options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
+        return fetch(RewardModel, folder, config=config, dtype=dtype, **options)
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{folder}: expected weights in safetensors, found a file that cannot be read ({error}). "
+            "It was cut off or is not what its name says; copy the folder again."
+        ) from error
 
 
 def resolve(path: str | Path) -> str | Path:
@@ -99,21 +119,42 @@ def check_probe(model: RewardModel, encoder: Encoder, folder: str | Path) -> Non
     Raises:
         CheckpointError: a reward differs by more than the tolerance of the model's dtype, with both values.
     """
-    file = Path(folder) / PROBE
-    if not file.is_file():
+    probe = read_probe(folder)
+    if probe is None:
         logger.warning("%s has no %s: that these weights give the rewards they were saved with is unchecked", folder, PROBE)
         return
-    tolerance = PROBE_TOLERANCE[model.model.dtype]
-    for row in json.loads(file.read_text(encoding="utf-8"))["comparisons"]:
-        found = rewards_alone(model, encoder, _probe_comparison(row))
-        expected = np.array(row["rewards"])
-        error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
-        if not (error <= tolerance).all():
+    saved_dtype, rows = probe
+    tolerance = max(PROBE_TOLERANCE[model.model.dtype], PROBE_TOLERANCE[saved_dtype])
+    for comparison, expected in rows:
+        found = rewards_alone(model, encoder, comparison)
+        if not reward_error(found, expected) <= tolerance:
             raise CheckpointError(
-                f"{file}: comparison {row['id']!r} had rewards {expected.tolist()} when the checkpoint was saved and has "
-                f"{found.tolist()} now (tolerance {tolerance} for {model.model.dtype}). Weights, tokenizer, image limits or "
-                "library versions changed; restore the folder, or compare environment.json of the run."
+                f"{Path(folder) / PROBE}: comparison {comparison.id!r} had rewards {expected.tolist()} when the folder was saved "
+                f"and has {found.tolist()} now (tolerance {tolerance} for {model.model.dtype}). Weights, tokenizer, image limits "
+                "or library versions changed; restore the folder, or compare environment.json of the run."
             )
+
+
+def read_probe(folder: str | Path) -> tuple[torch.dtype, list[tuple[Comparison, np.ndarray]]] | None:
+    """The dtype of the weights that scored a folder's probe, and its comparisons with their (N,) rewards; None without a probe.
+
+    Raises:
+        CheckpointError: the file is not a probe.
+    """
+    file = Path(folder) / PROBE
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        rows = [(_probe_comparison(row), np.array(row["rewards"], dtype=np.float64)) for row in content["comparisons"]]
+        return getattr(torch, content["dtype"].removeprefix("torch.")), rows
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{file}: expected comparisons with rewards, found what cannot be read ({error!r})") from error
+
+
+def reward_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference of two lists of rewards, relative to the larger of 1 and the expected reward; nan where one is."""
+    return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
 
 
 @torch.no_grad()
@@ -131,7 +172,8 @@ def pick_probe(comparisons: Sequence[Comparison], count: int = 3) -> list[Compar
     """A few short comparisons, with and without images where both exist."""
 
     def size(comparison: Comparison) -> int:
-        return sum(map(len, comparison.responses)) + sum(len(p.get("text", "")) for m in comparison.messages for p in m["content"])
+        prompt = sum(len(part.get("text", "")) for turn in comparison.messages for part in turn["content"])
+        return prompt + sum(map(len, comparison.responses))
 
     chosen = sorted(comparisons, key=lambda c: (size(c), c.id))
     with_images, text_only = [c for c in chosen if c.images], [c for c in chosen if not c.images]

@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from basereward.backbone import hidden_states, use_tree_attention
-from basereward.config import build
-from basereward.errors import CheckpointError
+from basereward.config import build, locate
+from basereward.errors import CheckpointError, ConfigError
 from basereward.packing import Pack
 
 
@@ -39,8 +39,10 @@ class RewardModel(PreTrainedModel):
                 "config.json has no reward_head: this is a backbone, not a reward model. "
                 "Train one from it (basereward train backbone.path=...)."
             )
+        # An exported folder names its own model class there; what is saved from here has none.
+        config.__dict__.pop("auto_map", None)
         self.model = use_tree_attention(backbone if backbone is not None else AutoModel.from_config(config))
-        self.score = build(config.reward_head, key="head", hidden_size=config.get_text_config().hidden_size)
+        self.score = build_head(config)
         self._no_split_modules = self.model._no_split_modules
         self.post_init()
 
@@ -58,3 +60,14 @@ class RewardModel(PreTrainedModel):
         """(R,) float32 rewards of the pack's responses, comparisons in order."""
         hidden_SD = hidden_states(self.model, pack)
         return self.score(hidden_SD[pack.reward_index_R])
+
+
+def build_head(config: PretrainedConfig) -> torch.nn.Module:
+    """The head that a config describes.
+
+    A config.json may come from anywhere, so its ``_target_`` is called only when it is a torch module.
+    """
+    target = locate(config.reward_head.get("_target_", ""), "head")
+    if not (isinstance(target, type) and issubclass(target, torch.nn.Module)):
+        raise ConfigError(f"head._target_: expected the class of a torch module, found {config.reward_head['_target_']!r}")
+    return build(config.reward_head, key="head", hidden_size=config.get_text_config().hidden_size)

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from basereward.errors import ConfigError
+
 LIBRARIES = ("torch", "transformers", "accelerate", "peft", "numpy", "Pillow", "hydra-core", "datasets", "tokenizers")
 
 
@@ -33,7 +35,13 @@ def pick_device(name: str = "auto") -> torch.device:
     """``auto`` means CUDA where there is one, else the CPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device: expected auto, cpu, cuda or cuda:0, found {name!r}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device: found {name!r}, but torch {torch.__version__} sees no CUDA device here; use auto or cpu")
+    return device
 
 
 def set_up_logging() -> None:
@@ -78,12 +86,17 @@ def _commit() -> str | None:
 def written_aside(folder: Path) -> Iterator[Path]:
     """A folder that appears under its name only when it is complete.
 
-    Yields ``.writing-<name>`` beside it; a kill leaves that name behind, which nothing reads and the next write replaces.
+    Yields ``.writing-<name>`` beside it. An exception removes it; a kill leaves that name behind, which nothing reads and the
+    next write replaces.
     """
     aside = folder.with_name(f".writing-{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    yield aside
+    try:
+        yield aside
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     for file in aside.rglob("*"):
         if file.is_file():
             _sync(file)
@@ -105,8 +118,13 @@ def file_hash(path: Path) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON so that a reader sees the old file or the new one, never half of it."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file aside and puts it in its place whole."""
     aside = path.with_name(f".writing-{path.name}")
-    aside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    aside.write_bytes(data)
     _sync(aside)
     os.replace(aside, path)
 
