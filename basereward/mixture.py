@@ -43,6 +43,8 @@ class DataSettings:
 
 @dataclass
 class DataBundle:
+    """What a run trains and validates on."""
+
     train: list[Comparison]
     val: list[Comparison]
     manifest: dict
@@ -52,8 +54,8 @@ class DataBundle:
 def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     """Reads all sources and sets validation data apart.
 
-    The split takes whole groups (same prompt and images), chosen by a hash of the seed and the prompt: the same comparisons are set
-    apart whatever the order of rows and sources, and wherever the files lie.
+    The split takes whole groups (same prompt and images), chosen by a hash of the seed and the prompt: the same comparisons are
+    set apart whatever the order of rows and sources, and wherever the files lie.
 
     Args:
         data_cfg: keys of `DataSettings`.
@@ -151,7 +153,7 @@ def _custom(path: str | None, image_root: str | None) -> dict:
 
 
 def _read_all(sources: Mapping, on_error: str, key: str) -> tuple[list[Comparison], dict]:
-    """All sources are built before the first is read: a mistyped key of the last one should not cost the reading of the others."""
+    """All sources are built before the first is read: a mistyped key of the last one must not cost reading the others."""
     recipes = {name: _recipe(node, f"{key}.{name}", name) for name, node in sources.items()}
     comparisons, accounts = [], {}
     for name, recipe in recipes.items():

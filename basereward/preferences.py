@@ -57,10 +57,12 @@ def _numbers(values: object, key: str, wanted: int, notes: Notes) -> tuple[float
 
 
 def is_finite(value: object) -> bool:
+    """True for a number that can be computed with: no bool, no text, no NaN, no infinity."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def make_pairs(draft: Draft, ranks: Sequence | None, scores: Sequence | None, margin: float, notes: Notes) -> tuple[Pair, ...]:
+    """Every (better, worse) pair of the responses, in order; equal ranks or scores make none."""
     if draft.is_pair:
         goodness: Sequence[float] = (1, 0) if len(draft.responses) == 2 else ()
     else:

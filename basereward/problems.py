@@ -57,9 +57,11 @@ class Notes:
         self.problems: list[Problem] = []
 
     def add(self, kind: str, expected: str, found: str, advice: str) -> None:
+        """Keeps one problem."""
         self.problems.append(Problem(kind, self.where, self.id, expected, found, advice))
 
     def raise_if_any(self) -> None:
+        """Raises RowError with what was collected."""
         if self.problems:
             raise RowError(self.problems)
 

@@ -5,11 +5,13 @@ A line that is not JSON becomes a `Problem` in the place of its row, and reading
 
 from __future__ import annotations
 
+import difflib
 import glob
 import gzip
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ from basereward.problems import Problem, shown
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet", ".arrow")
 PROGRESS_AFTER_ROWS = 5_000
 _BATCH_ROWS = 256
+_ID = re.compile(r'"id"\s*:\s*("[^"]*"|\d+)')
 
 Row = tuple[str, Mapping | Problem]
 
@@ -38,16 +41,18 @@ def find_files(path: str | os.PathLike) -> list[Path]:
         advice = f"put files ending in {', '.join(SUFFIXES)} there, or name the file"
     else:
         found = [Path(name) for name in sorted(glob.glob(text))]
-        folder = Path(text).parent
-        beside = (
-            near_matches(Path(text).name, [entry.name for entry in folder.iterdir()])
-            if folder.is_dir()
-            else f"no folder {folder}"
-        )
-        advice = f"correct the path: {beside}"
+        advice = f"correct the path: {_beside(Path(text))}"
     if not found:
         raise DataError(f"expected data at {text}; found nothing to read; {advice}")
     return [_known(file) for file in found]
+
+
+def _beside(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    names = sorted(entry.name for entry in path.parent.iterdir())
+    close = difflib.get_close_matches(path.name, names, n=3)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else f"{path.parent} holds {len(names)} other files"
 
 
 def _known(file: Path) -> Path:
@@ -127,8 +132,6 @@ def _read_lines(file: Path) -> Iterator[Row]:
     try:
         with _open(file) as stream:
             for number, line in enumerate(stream, 1):
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
                 if line.strip():
                     where = f"{file}:{number}"
                     yield where, _parse_line(line, where)
@@ -152,14 +155,8 @@ def _json_error(error: ValueError) -> str:
 
 def _id_within(text: str) -> str:
     """The id in a line that is cut off after it, so that the report can name the row."""
-    at = text.find('"id"')
-    if at < 0:
-        return ""
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text[at + 4 :].lstrip(" :"))
-    except ValueError:
-        return ""
-    return str(value) if isinstance(value, str | int) else ""
+    found = _ID.search(text)
+    return found[1].strip('"') if found else ""
 
 
 def _read_json(file: Path) -> Iterator[Row]:
@@ -188,11 +185,9 @@ def _numbered(name: object, rows: Iterable) -> Iterator[Row]:
 
 
 def _parquet_rows(file: Path) -> Iterator[dict]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise _no_pyarrow(file) from error
+    pa = _pyarrow(file)
+    import pyarrow.parquet as pq
+
     try:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS):
             yield from batch.to_pylist()
@@ -202,10 +197,7 @@ def _parquet_rows(file: Path) -> Iterator[dict]:
 
 def _arrow_rows(file: Path) -> Iterator[dict]:
     """Both layouts of Arrow: the stream that `datasets` writes and the file format (Feather)."""
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise _no_pyarrow(file) from error
+    pa = _pyarrow(file)
     try:
         with pa.memory_map(os.fspath(file)) as source:
             if source.read(6) == b"ARROW1":
@@ -247,5 +239,11 @@ def _datasets(purpose: str):
     return datasets
 
 
-def _no_pyarrow(file: Path) -> MissingDependency:
-    return MissingDependency(f"reading {file} needs pyarrow, which is not installed; install it with: pip install pyarrow")
+def _pyarrow(file: Path):
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingDependency(
+            f"reading {file} needs pyarrow, which is not installed; install it with: pip install pyarrow"
+        ) from error
+    return pyarrow

@@ -1,7 +1,7 @@
 """A recipe turns the rows of one dataset into comparisons; `read` runs it and accounts for every row.
 
-A new dataset is one file in `data_recipes/` with a subclass of `Recipe` and one YAML in `conf/recipe/` with its `_target_` and its
-card. Files in a spelling that `parse_row` knows need no class: `data_recipes/custom.py` reads them.
+A new dataset is one file in `data_recipes/` with a subclass of `Recipe` and one YAML in `conf/recipe/` with its `_target_` and
+its card. Files in a spelling that `parse_row` knows need no class: `data_recipes/custom.py` reads them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from pathlib import Path
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.images import ImageError, check_image, image_key
 from basereward.problems import BadRows, Problem, RowError
-from basereward.reading import find_files, hash_files, is_saved_dataset, read_file, read_hub, read_saved, with_progress
+from basereward.reading import (
+    find_files,
+    hash_files,
+    is_saved_dataset,
+    read_file,
+    read_hub,
+    read_saved,
+    with_progress,
+)
 from basereward.records import Comparison, parse_row
 
 ON_ERROR = ("fail", "skip")
@@ -50,8 +58,12 @@ class Dropped:
 
 @dataclass
 class SourceData:
+    """What a recipe's rows became, and the account of them."""
+
     comparisons: list[Comparison]
     manifest: dict
+    problems: list[Problem] = field(default_factory=list)
+    """Of the rows that were left out with `on_error="skip"`."""
 
 
 class Recipe:
@@ -147,8 +159,8 @@ def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
         The comparisons in the order of the rows, and the account of the source: rows_read = used + the sum of dropped.
 
     Raises:
-        BadRows: with `on_error="fail"`, when any row has a problem.
-        DataError: the files are not there, or no comparison is left.
+        BadRows: with `on_error="fail"`, when any row has a problem; otherwise when no row is left.
+        DataError: the files are not there, or the recipe drops every row.
     """
     if on_error not in ON_ERROR:
         raise ConfigError(
@@ -161,7 +173,7 @@ def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
         bad = {problem.where for problem in broken}
         comparisons = [comparison for comparison in comparisons if comparison.where not in bad]
     problems.sort(key=lambda problem: _place(problem.where))
-    if problems and on_error == "fail":
+    if problems and (on_error == "fail" or not comparisons):
         advice = "nothing was used; correct the rows, or leave them out with on_error=skip"
         raise BadRows(problems, title=f"{num_rows:,} read from {recipe.path}", advice=advice)
     first_problem = {problem.where: problem for problem in reversed(problems)}
@@ -170,12 +182,13 @@ def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
         raise DataError(
             f"expected at least one comparison in {recipe.path}; found {num_rows} rows, dropped: {dict(dropped)}; check the file"
         )
-    return SourceData(comparisons, _manifest(recipe, num_rows, dropped, len(comparisons)))
+    return SourceData(comparisons, _manifest(recipe, num_rows, dropped, len(comparisons)), problems)
 
 
 def _read_rows(recipe: Recipe) -> tuple[list[Comparison], Counter, list[Problem], int]:
-    comparisons, dropped, problems, number = [], Counter(), [], 0
-    for number, (where, row) in enumerate(with_progress(recipe.rows(), recipe.source or os.path.basename(recipe.path)), 1):
+    comparisons, dropped, problems, num_rows = [], Counter(), [], 0
+    for where, row in with_progress(recipe.rows(), recipe.source or os.path.basename(recipe.path)):
+        num_rows += 1
         if isinstance(row, Problem):
             problems.append(row)
             continue
@@ -188,7 +201,7 @@ def _read_rows(recipe: Recipe) -> tuple[list[Comparison], Counter, list[Problem]
             dropped[result.reason] += 1
         else:
             comparisons.append(result)
-    return comparisons, dropped, problems, number
+    return comparisons, dropped, problems, num_rows
 
 
 def _image_problems(comparisons: Iterable[Comparison]) -> list[Problem]:

@@ -13,6 +13,7 @@ _IMAGE_REF_KEYS = ("image", "image_url", "url", "path", "value")
 
 
 def read_turn(raw: object, inline: list[object], notes: Notes) -> dict | None:
+    """One message with its content as parts; None when it cannot be understood. References to images go to `inline`."""
     if not isinstance(raw, Mapping):
         notes.add("wrong type", 'a message like {"role": "user", "content": "..."}', shown(raw), "correct the turn")
         return None
@@ -97,6 +98,7 @@ def response_text(raw: object, name: str, notes: Notes) -> str:
 
 
 def check_roles(messages: Sequence[dict], notes: Notes) -> None:
+    """A prompt has at most one system turn, its first, and ends with a user turn that says or shows something."""
     roles = [turn["role"] for turn in messages]
     if "system" in roles[1:]:
         found = f"system at turns {[i for i, role in enumerate(roles) if role == 'system']}"

@@ -18,11 +18,12 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 class HHRLHF(Recipe):
     """Cuts both transcripts at the last answer that begins in the part they share.
 
-    A row is dropped when the transcripts diverge before their last answer, since what follows the cut is then more than an answer,
-    and when an answer is empty. Spaces around a turn are not part of it.
+    A row is dropped when the transcripts diverge before their last answer, since what follows the cut is then more than an
+    answer, and when an answer is empty. Spaces around a turn are not part of it.
     """
 
     def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
+        """The shared turns as the prompt, the rest as two answers."""
         chosen, rejected = self._transcripts(row, where)
         shared = os.path.commonprefix([chosen, rejected])
         cut = shared.rfind(_ANSWER)

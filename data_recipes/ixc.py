@@ -19,6 +19,7 @@ class IXC(Recipe):
     """
 
     def comparison(self, row: Mapping, where: str) -> Comparison:
+        """Conversation a as the chosen one, b as the rejected one."""
         if "conversations_a" not in row or "conversations_b" not in row:
             if "chosen" in row:
                 return self.parse(row, where)

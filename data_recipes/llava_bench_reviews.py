@@ -41,9 +41,11 @@ class LLaVABenchReviews(Recipe):
         self.names = (reviews, questions, first_answers, second_answers)
 
     def files(self) -> list[Path]:
+        """The reviews, the questions, and the answers of both models."""
         return [Path(self.path) / name for name in self.names]
 
     def rows(self) -> Iterator[tuple[str, Mapping | Problem]]:
+        """One row for each review."""
         reviews, *others = self.files()
         questions, first, second = ({row["question_id"]: row for _, row in read_file(file)} for file in others)
         for where, review in read_file(reviews):
@@ -54,6 +56,7 @@ class LLaVABenchReviews(Recipe):
             yield where, {"review": review, "question": questions.get(key), "first": first.get(key), "second": second.get(key)}
 
     def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
+        """Both answers with the judge's scores."""
         review, question = row["review"], row["question"]
         self._check(row, where)
         if review["tuple"][0] == review["tuple"][1]:
@@ -69,6 +72,7 @@ class LLaVABenchReviews(Recipe):
         return self.parse(record | ({"images": [question["image"]]} if self.image_root is not None else {}), where)
 
     def notes(self) -> list[str]:
+        """Says when the pictures are missing."""
         return [] if self.image_root is not None else ["text only: the questions are about pictures that are not included"]
 
     def _check(self, row: Mapping, where: str) -> None:
