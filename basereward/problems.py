@@ -85,7 +85,7 @@ def report(problems: Sequence[Problem], *, title: str = "", advice: str = "") ->
         advice: a last line, for what can be done about all of them together.
     """
     rows = len({(problem.where, problem.id) for problem in problems})
-    lines = [f"{_count(len(problems), 'problem')} in {_count(rows, 'row')}" + (f" of {title}" if title else "")]
+    lines = [f"{counted(len(problems), 'problem')} in {counted(rows, 'row')}" + (f" of {title}" if title else "")]
     lines += [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"  ... and {len(problems) - SHOWN_PROBLEMS} more")
@@ -94,5 +94,6 @@ def report(problems: Sequence[Problem], *, title: str = "", advice: str = "") ->
     return "\n".join([*lines, advice] if advice else lines)
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 image, 2 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

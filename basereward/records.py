@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from basereward.preferences import Pair, is_finite, make_pairs, read_order
-from basereward.problems import Notes, Problem, RowError, report, shown
+from basereward.problems import Notes, Problem, RowError, counted, report, shown
 from basereward.spellings import SPELLING_KEYS, Draft, read_prompt, read_spelling
 
 __all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_prompt", "parse_row", "report"]
@@ -166,13 +166,10 @@ def _images(row: Mapping, draft: Draft, root: str | os.PathLike | None, notes: N
         if first is not None:
             first["content"] = [{"type": "image"} for _ in given] + first["content"]
     elif len(parts) != len(given) and draft.messages:
-        kind = "more image markers than images" if len(parts) > len(given) else "fewer image markers than images"
-        advice = (
-            "add the missing images or remove markers"
-            if len(parts) > len(given)
-            else "add markers, or remove all to put the images first"
-        )
-        notes.add(kind, "one <image> marker for each image", f"{len(parts)} markers and {len(given)} images", advice)
+        more = len(parts) > len(given)
+        found = f"{counted(len(parts), 'marker')} and {counted(len(given), 'image')}"
+        advice = "add the missing images or remove markers" if more else "add markers, or remove all to put the images first"
+        notes.add(f"{'more' if more else 'fewer'} image markers than images", "one <image> marker for each image", found, advice)
     return refs
 
 

@@ -8,6 +8,7 @@ import json
 import re
 import string
 
+import numpy as np
 import pytest
 from basereward.data_recipes.custom import Custom
 from basereward.data_recipes.hh_rlhf import HHRLHF
@@ -29,7 +30,11 @@ def write_lines(path, rows):
 
 
 def picture(colour="red", size=(64, 48)):
-    return Image.linear_gradient("L").resize(size).convert("RGB") if colour is None else Image.new("RGB", size, colour)
+    return Image.new("RGB", size, colour)
+
+
+def noise(width, height):
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8))
 
 
 def encoded(image, format, **options):
@@ -164,7 +169,7 @@ def oddities(folder):
     exif[0x0112] = 6
     palette = Image.new("P", (64, 48), 0)
     palette.putpalette([255, 0, 0, 0, 0, 255])
-    whole = encoded(Image.effect_noise((200, 150), 90).convert("RGB"), "JPEG")
+    whole = encoded(noise(200, 150), "JPEG")
     files = {
         "cmyk.jpg": encoded(Image.new("CMYK", (64, 48), (0, 255, 255, 0)), "JPEG"),
         "palette.png": encoded(palette, "PNG", transparency=0),

@@ -268,5 +268,5 @@ def test_advice_names_the_near_match(row, advice):
 def test_a_prompt_alone():
     messages, images = parse_prompt([{"role": "user", "content": "<image> Which?"}], ["a.png"])
     assert images == ("a.png",) and messages[0]["content"] == [IMAGE, {"type": "text", "text": " Which?"}]
-    with pytest.raises(RowError, match="1 markers and 0 images"):
+    with pytest.raises(RowError, match="1 marker and 0 images"):
         parse_prompt("<image> Which?")

@@ -1,0 +1,45 @@
+"""What docs/data.md shows is what happens."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from basereward.data_recipes.custom import Custom
+from test_recipes import oddities, write_lines
+
+from basereward.problems import BadRows
+from basereward.recipes import read
+from basereward.records import parse_row
+
+PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks("json"))
+def test_every_row_shown_is_read(block):
+    comparison = parse_row(json.loads(block), where="docs/data.md")
+    assert len(comparison.images) == ("car.jpg" in block) and comparison.pairs
+
+
+def test_the_report_shown_is_the_one_printed(tmp_path, monkeypatch):
+    oddities(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadRows) as caught:
+        read(Custom("odd.jsonl"))
+    # How many bytes of a cut picture were left over depends on the version of libjpeg.
+    (shown,), unstable = blocks("text"), re.compile(r"\d+ bytes")
+    assert unstable.sub("N bytes", shown.strip()) == unstable.sub("N bytes", str(caught.value))
+
+
+def test_the_recipe_shown_works(tmp_path):
+    names: dict = {}
+    exec(blocks("python")[0], names)
+    rows = [{"question": "q", "answer_a": "one", "answer_b": "two", "winner": winner} for winner in ("b", "tie")]
+    data = read(names["Battles"](write_lines(tmp_path / "a.jsonl", rows)))
+    assert data.manifest["dropped"] == {"tie": 1} and data.comparisons[0].responses == ("two", "one")
