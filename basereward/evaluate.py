@@ -16,6 +16,7 @@ from basereward.config import build
 from basereward.errors import ConfigError, DataError
 from basereward.judging import results, table, without_images
 from basereward.records import Comparison
+from basereward.report import EVAL, render
 from basereward.runtime import environment, file_hash, set_up_logging, write_json
 from basereward.settings import EvaluateSettings
 
@@ -29,7 +30,7 @@ def plan(settings: EvaluateSettings) -> str:
 
 
 def run(settings: EvaluateSettings) -> int:
-    """Scores every item, prints the table, writes ``results.json`` and ``samples.jsonl``."""
+    """Scores every item, prints the table, writes ``results.json`` and ``samples.jsonl``, and renews the report of the run."""
     set_up_logging()
     benchmark: Benchmark = build(settings.benchmark, key="benchmark")
     rm = scorer.load(settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget)
@@ -42,6 +43,7 @@ def run(settings: EvaluateSettings) -> int:
     numbers = results(comparisons, rewards, blind)
     out = Path(settings.out) if settings.out else default_folder(settings.model, benchmark.name)
     write(out, header(settings, benchmark, rm) | numbers, comparisons, rewards, blind)
+    renew_report(out)
     print(f"\n{benchmark.name}, version {benchmark.version}: {len(comparisons)} comparisons, {numbers['n']} pairs\n")
     print(table(numbers))
     print(f"\nresults: {out / 'results.json'}   every item: {out / 'samples.jsonl'}")
@@ -60,8 +62,15 @@ def default_folder(model: str, name: str) -> Path:
     folder = Path(model)
     for run_dir in (folder, folder.parent):
         if (run_dir / checkpoint.FINAL).is_dir():
-            return run_dir / "eval" / name
+            return run_dir / EVAL / name
     raise ConfigError(f"out: {model} is not in a run directory, so there is no place for the results; add out=<folder>")
+
+
+def renew_report(out: Path) -> None:
+    """Makes the page of the run anew when the results lie in one, so that it shows them."""
+    run_dir = out.parent.parent
+    if out.parent.name == EVAL and (run_dir / checkpoint.FINAL).is_dir():
+        render(run_dir)
 
 
 def header(settings: EvaluateSettings, benchmark: Benchmark, rm: scorer.Scorer) -> dict[str, Any]:

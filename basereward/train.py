@@ -21,12 +21,16 @@ from basereward.encode import Encoder
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.mixture import DataBundle, load_data
 from basereward.model import RewardModel
+from basereward.report import write_report
 from basereward.run_directory import cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
 from basereward.runtime import pick_device, seed_everything, set_up_logging
+from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
 from basereward.trainer import Loss, RewardTrainer, trained_steps
 
 SETTINGS = TrainSettings
+# Comparisons scored for the report, spread evenly over the rows: enough to find mistakes among, a second's work for the demo.
+REPORT_COMPARISONS = 64
 SCHEDULES = ("cosine", "linear", "constant_with_warmup")
 
 logger = logging.getLogger(__name__)
@@ -172,10 +176,22 @@ def num_steps(settings: TrainSettings, num_comparisons: int) -> int:
 
 
 def finish(trainer: RewardTrainer, settings: TrainSettings, run_dir: Path, probe: Sequence) -> None:
-    """Writes ``final/`` from the best or the last weights and says where it is."""
+    """Writes ``final/`` from the best or the last weights and the report about it, and says where they are."""
     best = trainer.state.best_model_checkpoint
     model = checkpoint.load(best)[0] if settings.run.final == "best" and best else trainer.model
     checkpoint.save(model.to("cpu"), trainer.encoder, run_dir / checkpoint.FINAL, probe=probe)
     if settings.backbone.create is not None:
         shutil.rmtree(run_dir / "backbone", ignore_errors=True)
-    print(f"\nrun: {run_dir}   model: {run_dir / checkpoint.FINAL}   ({trainer.state.global_step} steps)")
+    page = report_final(trainer, model, run_dir)
+    print(f"\nrun: {run_dir}   model: {run_dir / checkpoint.FINAL}   report: {page}   ({trainer.state.global_step} steps)")
+
+
+def report_final(trainer: RewardTrainer, model: RewardModel, run_dir: Path) -> Path:
+    """Scores some validation comparisons, or training ones where there are none, with the final model and writes the report."""
+    split, comparisons = ("validation", trainer.val) if trainer.val else ("training", trainer.train_dataset.comparisons)
+    num_scored = min(REPORT_COMPARISONS, len(comparisons))
+    chosen = [comparisons[i * len(comparisons) // num_scored] for i in range(num_scored)]
+    trainer.model.to("cpu")  # room on the device for the final weights, which may be others
+    scorer = Scorer(model.to(trainer.args.device), trainer.encoder, token_budget=trainer.to_step.token_budget,
+                    autocast=trainer.val_scorer.autocast)  # fmt: skip
+    return write_report(run_dir, chosen, list(scorer.score_comparisons(chosen)), split=split)

@@ -1,0 +1,152 @@
+"""A run directory -> `RunFiles`: what its files say, read once. A file that is absent or broken leaves its part empty."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from basereward.checkpoint import FINAL
+from basereward.report.markup import is_number
+
+EVAL = "eval"
+GALLERY = "report.json"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a page is made of."""
+
+    name: str
+    config: Mapping[str, Any]
+    config_text: str
+    manifest: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    metrics: list[dict[str, Any]]
+    """The lines of metrics.jsonl, in order of steps."""
+    evaluations: list[dict[str, Any]]
+    """One results.json for each folder in eval/, in order of their names."""
+    gallery: Mapping[str, Any]
+    """report.json; see `gallery.gallery`."""
+    num_parameters: int | None
+    """Of final/."""
+    is_finished: bool
+
+    @cached_property
+    def num_steps(self) -> int:
+        """Optimizer steps that were logged."""
+        return max((row["step"] for row in self.metrics), default=0)
+
+    @cached_property
+    def best(self) -> tuple[int, float] | None:
+        """(step, accuracy) of the first best validation."""
+        return max(self.series("eval_accuracy"), key=lambda point: point[1], default=None)
+
+    def series(self, key: str) -> list[tuple[int, float]]:
+        """(step, value) wherever the key was logged with a finite value."""
+        return [(row["step"], row[key]) for row in self.metrics if is_number(row.get(key))]
+
+    def last(self, key: str) -> float | None:
+        """The last logged value, finite or not."""
+        return next((row[key] for row in reversed(self.metrics) if key in row), None)
+
+    def typical(self, key: str) -> float | None:
+        """The median over log lines: a slow first step and a pause of the machine do not move it."""
+        values = [value for _, value in self.series(key)]
+        return median(values) if values else None
+
+    def not_numbers(self, key: str) -> list[int]:
+        """Steps at which the key was logged as NaN or infinite."""
+        return [row["step"] for row in self.metrics if isinstance(row.get(key), float) and not math.isfinite(row[key])]
+
+    def setting(self, key: str) -> Any:
+        """A value of the config by its dotted key; None where it is absent."""
+        node: Any = self.config
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return node
+
+
+def read_run(run_dir: Path) -> RunFiles:
+    """Everything a page shows of a run, finished or not."""
+    config_text = _read(run_dir / "config.yaml")
+    return RunFiles(
+        name=run_dir.resolve().name,
+        config=_yaml(config_text),
+        config_text=config_text,
+        manifest=_json(run_dir / "data_manifest.json"),
+        environment=_json(run_dir / "environment.json"),
+        metrics=read_metrics(run_dir / "metrics.jsonl"),
+        evaluations=[
+            {"benchmark": file.parent.name} | dict(results)
+            for file in sorted((run_dir / EVAL).glob("*/results.json"))
+            if (results := _json(file))
+        ],
+        gallery=_json(run_dir / GALLERY),
+        num_parameters=count_parameters(run_dir / FINAL),
+        is_finished=(run_dir / FINAL / "config.json").is_file(),
+    )
+
+
+def read_metrics(file: Path) -> list[dict[str, Any]]:
+    """The lines that are whole and have a step; a kill may have cut the last one short."""
+    rows = []
+    for line in _read(file).splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
+    return sorted(rows, key=lambda row: row["step"])
+
+
+def count_parameters(folder: Path) -> int | None:
+    """Numbers stored in a folder's safetensors files, from their headers alone; None where there are none."""
+    files = sorted(folder.glob("*.safetensors"))
+    try:
+        return sum(_count(file) for file in files) if files else None
+    except (OSError, ValueError, struct.error) as error:
+        logger.warning("%s: cannot count parameters (%s)", folder, error)
+        return None
+
+
+def _count(file: Path) -> int:
+    with file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _json(file: Path) -> Mapping[str, Any]:
+    text = _read(file)
+    try:
+        value = json.loads(text) if text else {}
+    except ValueError as error:
+        logger.warning("%s: not JSON (%s); the report leaves it out", file, error)
+        return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _yaml(text: str) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        logger.warning("config.yaml: not YAML (%s); the report leaves it out", error)
+        return {}
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,210 @@
+"""`RunFiles` -> the sections of the page, one function for each, in their order. Nothing here reads files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from basereward.report.cards import card
+from basereward.report.markup import DASH, Html, folded, is_number, join, notice, number, percent, short, table, tag
+from basereward.report.run_files import RunFiles
+from basereward.report.training import Charts, training
+
+# Config keys shown at a glance; the whole config follows folded.
+HIGHLIGHTS = {
+    "backbone": "backbone.path",
+    "started from": "init_from",
+    "learning rate": "optim.lr",
+    "schedule": "optim.schedule",
+    "warm-up": "optim.warmup",
+    "precision": "optim.precision",
+    "comparisons a step": "batch.size",
+    "epochs": "run.epochs",
+    "steps at most": "run.max_steps",
+    "seed": "run.seed",
+    "final weights": "run.final",
+}
+
+
+def sections(run: RunFiles, charts: Charts) -> Html:
+    """Everything between the page's head and its end."""
+    found = {
+        "training": ("Training", training(run, charts)),
+        "evaluations": ("Evaluations", evaluations(run)),
+        "comparisons": ("Comparisons", comparisons(run)),
+        "data": ("Data", data(run)),
+        "settings": ("Settings", settings(run)),
+    }
+    links = (tag("a", title, href=f"#{name}") for name, (title, _) in found.items())
+    return join(
+        [
+            tag("header", tag("p", "basereward run", class_="eyebrow"), tag("h1", run.name), tiles(run), *notices(run)),
+            tag("nav", *links, aria_label="Sections"),
+            tag("main", *(tag("section", tag("h2", title), content, id=name) for name, (title, content) in found.items())),
+        ]
+    )
+
+
+def tiles(run: RunFiles) -> Html:
+    """The numbers one looks for first."""
+    best_step, best = run.best or (None, None)
+    asked = run.setting("run.max_steps")
+    shown = [
+        ("Best validation accuracy", percent(best), f"at step {best_step:,}" if run.best else "no validation"),
+        ("Training loss", number(run.last("loss")), "last logged"),
+        ("Steps", number(run.num_steps, 0), _of(asked) or f"{number(run.last('epoch'), 2)} epochs"),
+        ("Comparisons per second", number(run.typical("comparisons_per_second"), 1), "median while training"),
+        ("Tokens per second", short(run.typical("tokens_per_second")), "median while training"),
+        ("Parameters", short(run.num_parameters), "of the final model" if run.num_parameters else "no final model"),
+    ]
+    return tag(
+        "dl",
+        *(tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="note")) for name, value, note in shown),
+        class_="tiles",
+    )
+
+
+def _of(asked: object) -> str:
+    return f"of {asked:,}" if is_number(asked) else ""
+
+
+def notices(run: RunFiles) -> Iterator[Html]:
+    """What a reader has to know before believing the rest."""
+    if not run.is_finished:
+        yield notice("This run is not finished: it has no final model.")
+    for key, name in (("loss", "training loss"), ("eval_loss", "validation loss"), ("reward_mean", "mean reward")):
+        if steps := run.not_numbers(key):
+            yield notice(f"The {name} was not a number at {len(steps):,} logged steps, first at step {steps[0]:,}.")
+
+
+def evaluations(run: RunFiles) -> Html:
+    """Every benchmark that was run on this model, with its categories."""
+    if not run.evaluations:
+        hint = tag("code", f"basereward evaluate model={run.setting('run.dir') or run.name} benchmark=\N{HORIZONTAL ELLIPSIS}")
+        return tag("p", "No benchmark was run yet: ", hint, class_="empty")
+    return join(_evaluation(results) for results in run.evaluations)
+
+
+def _evaluation(results: Mapping[str, Any]) -> Html:
+    rows = [_result_row(tag("strong", "all"), results)]
+    rows += [_result_row(name or "(none)", values) for name, values in (results.get("categories") or {}).items()]
+    title = [results.get("benchmark")]
+    if results.get("version") is not None:
+        title.append(tag("small", f" version {results['version']}"))
+    head = ("category", "pairs", "accuracy", "95% interval", "ties", "wrong", "images removed")
+    return join(
+        [
+            tag("h3", *title),
+            table(head, rows, caption=f"Results on {results.get('benchmark')}", numbers=range(1, 7)),
+            *_result_notes(results),
+        ]
+    )
+
+
+def _result_row(name: object, values: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        name,
+        number(values.get("n"), 0),
+        tag("strong", percent(values.get("accuracy"))),
+        _interval(values.get("interval_95")),
+        number(values.get("ties"), 0),
+        number(values.get("wrong"), 0),
+        percent(values.get("blind_accuracy")),
+    )
+
+
+def _interval(bounds: object) -> str:
+    if not (isinstance(bounds, Sequence) and len(bounds) == 2 and all(map(is_number, bounds))):
+        return DASH
+    return f"{percent(bounds[0])} to {percent(bounds[1])}"
+
+
+def _result_notes(results: Mapping[str, Any]) -> Iterator[Html]:
+    baselines = results.get("baselines")
+    if isinstance(baselines, Mapping):
+        yield tag(
+            "p",
+            f"A model that prefers the longer answer: {percent(baselines.get('longer_wins'))}; ",
+            f"the shorter one: {percent(baselines.get('shorter_wins'))}. A tie earns nothing.",
+            class_="hint",
+        )
+
+
+def comparisons(run: RunFiles) -> Html:
+    """A few comparisons as the model saw them, mistakes first."""
+    shown = run.gallery
+    mistakes, others = shown.get("mistakes") or [], shown.get("others") or []
+    if not mistakes and not others:
+        return tag("p", "No comparisons were scored for this page.", class_="empty")
+    scale = max(_reach(entry) for entry in [*mistakes, *others])
+    parts = [
+        tag(
+            "p",
+            f"{shown['num_scored']} {shown['split']} comparisons were scored with the final model: ",
+            f"{shown['right']} right in every pair, {shown['wrong']} wrong in some, {shown['tie']} with ties and no mistake. ",
+            "Mistakes are shown first and more often than they happen. A bar shows how far a reward lies above the lowest ",
+            "of its comparison, on one scale for the page.",
+            class_="hint",
+        )
+    ]
+    for title, entries in (("Mistakes and ties, the largest first", mistakes), ("Right, from all categories", others)):
+        if entries:
+            cards = (card(entry, scale) for entry in entries)
+            parts.append(join([tag("h3", title), tag("div", *cards, class_="cards")]))
+    return join(parts)
+
+
+def _reach(entry: Mapping[str, Any]) -> float:
+    """From the lowest to the highest reward of a comparison."""
+    rewards = [reward for reward in entry["rewards"] if is_number(reward)]
+    return max(rewards) - min(rewards) if rewards else 0.0
+
+
+def data(run: RunFiles) -> Html:
+    """Where the rows came from, and where they went."""
+    rows = [_source_row(name, source) for name, source in (run.manifest.get("sources") or {}).items()]
+    rows += [_source_row(f"{name} (validation)", source) for name, source in (run.manifest.get("val_sources") or {}).items()]
+    if not rows:
+        return tag("p", "No data manifest.", class_="empty")
+    parts = [table(("source", "rows read", "used", "dropped", "licence"), rows, caption="Data sources", numbers=(1, 2))]
+    split = run.manifest.get("split") or {}
+    if is_number(split.get("train")):
+        sizes = f"{number(split['train'], 0)} comparisons to train on, {number(split.get('val'), 0)} to validate on."
+        parts.append(tag("p", sizes, class_="hint"))
+    return join(parts)
+
+
+def _source_row(name: str, source: Mapping[str, Any]) -> tuple[object, ...]:
+    dropped = source.get("dropped") or {}
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+    if not reasons:
+        reasons = "none" if "dropped" in source else DASH
+    return (name, number(source.get("rows_read"), 0), number(source.get("used"), 0), reasons, source.get("licence") or DASH)
+
+
+def settings(run: RunFiles) -> Html:
+    """The choices at a glance, then the whole config and environment, folded."""
+    shown = [(name, value) for name, key in HIGHLIGHTS.items() if (value := run.setting(key)) is not None]
+    shown[2:2] = [(key, _part(node)) for key in ("head", "loss") if isinstance(node := run.setting(key), Mapping)]
+    facts = (tag("div", tag("dt", name), tag("dd", value)) for name, value in shown)
+    parts = [tag("dl", *facts, class_="facts")] if shown else []
+    if run.config_text:
+        parts.append(folded("config.yaml", tag("pre", run.config_text, tabindex="0")))
+    if run.environment:
+        rows = [(name, value) for name, value in _flat(run.environment)]
+        parts.append(folded("Environment", table(("what", "value"), rows, caption="Environment")))
+    return join(parts) if parts else tag("p", "No config.", class_="empty")
+
+
+def _part(node: Mapping[str, Any]) -> str:
+    """A config node as a call: MLPHead(num_layers=2)."""
+    given = ", ".join(f"{key}={value}" for key, value in node.items() if key != "_target_" and value is not None)
+    return f"{str(node.get('_target_', '')).rpartition('.')[2]}({given})"
+
+
+def _flat(node: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from value.items()
+        else:
+            yield key, DASH if value is None else value
