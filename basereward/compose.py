@@ -41,7 +41,16 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
         except MissingConfigException as error:
             raise ConfigError(_unknown_option(error)) from error
         except HydraException as error:
-            raise ConfigError(_refused_override(str(error), list(_known_keys(hydra_compose(stage))))) from error
+            # The keys that the chosen options have, so that what is suggested exists.
+            chosen = [override for override in overrides if override.split("=")[0] in groups()]
+            written = f"{error.override}: " if hasattr(error, "override") else ""
+            known = list(_known_keys(hydra_compose(stage, overrides=chosen)))
+            raise ConfigError(_refused_override(f"{written}{error}", known)) from error
+    missing = list(_missing_keys(OmegaConf.to_container(composed, resolve=False)))
+    if missing:
+        # Asked before anything is resolved: a key that is derived from a missing one is not the one to set.
+        added = " ".join(f"{key}=..." for key in missing)
+        raise ConfigError(f"{', '.join(missing)}: expected a value, found none; add {added} to the command")
     try:
         settings = OmegaConf.merge(OmegaConf.structured(schema), composed)
         OmegaConf.resolve(settings)
@@ -75,6 +84,14 @@ def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:
         child = node._get_node(key)
         if hasattr(child, "keys") and not child._is_none():
             yield from _known_keys(child, f"{prefix}{key}.")
+
+
+def _missing_keys(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _missing_keys(value, f"{prefix}{key}.")
+    elif node == "???":
+        yield prefix.removesuffix(".")
 
 
 def _unknown_option(error: Any) -> str:
