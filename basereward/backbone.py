@@ -35,10 +35,10 @@ def load_backbone(path: str | Path, *, revision: str | None = None, dtype: torch
 
 
 def fetch(auto_class: type, path: str | Path, **options):
-    """``auto_class.from_pretrained`` with an error that says what to do when the files are not there."""
+    """``auto_class.from_pretrained`` without code of the folder, with an error that says what to do when it fails."""
     try:
-        return auto_class.from_pretrained(path, **options)
-    except OSError as error:
+        return auto_class.from_pretrained(path, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             f"cannot load {path}: expected a folder with a checkpoint or the id of a model on the Hugging Face Hub. "
             f"Without network, fetch it once where there is one (hf download {path}) and give the folder. "

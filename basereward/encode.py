@@ -50,7 +50,8 @@ class Encoded:
         position_ids: (3, T) int64, temporal, height and width rotary positions of the prefix.
         next_position: position at which every response continues.
         response_ids: one (t,) int64 array for each response, closed by the end-of-turn token.
-        grids: (1, rows, columns) of patches for each image. patches: (P, C*p*p) uint8 for each image; empty before pixels are read.
+        grids: (1, rows, columns) of patches for each image.
+        patches: (P, C*p*p) uint8 for each image; empty before pixels are read.
         pairs, weight, id, source, category: as in the comparison.
     """
 
@@ -93,10 +94,16 @@ class Encoder:
     ) -> Encoder:
         """Loads the tokenizer and the image processor of a checkpoint folder or Hub id; limits given here replace its own."""
         limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
-        options = {"revision": revision} if revision else {}
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-        options |= {k: v for k, v in limits.items() if v is not None}
-        return cls(tokenizer, Qwen2VLImageProcessorPil.from_pretrained(folder, **options))
+        options = {"trust_remote_code": False} | ({"revision": revision} if revision else {})
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+            options |= {k: v for k, v in limits.items() if v is not None}
+            return cls(tokenizer, Qwen2VLImageProcessorPil.from_pretrained(folder, **options))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{folder}: expected a tokenizer and preprocessor_config.json beside the weights, found them incomplete; copy "
+                f"the folder again. transformers says: {str(error).splitlines()[0]}"
+            ) from error
 
     def save(self, folder: str | Path) -> None:
         """Writes tokenizer, chat template and image limits, in the files that transformers' Auto classes read."""

@@ -1,0 +1,159 @@
+"""What is loaded gives the rewards of what was saved, or it is refused with the reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from basereward import checkpoint
+from basereward.errors import BaseRewardError, CheckpointError
+
+
+def all_rewards(model, encoder, comparisons) -> np.ndarray:
+    return np.concatenate([checkpoint.rewards_alone(model, encoder, comparison) for comparison in comparisons])
+
+
+def edit_json(file: Path, **values) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def edit_weights(folder: Path, change) -> None:
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def test_a_loaded_model_gives_the_rewards_of_the_saved_one(new_model, saved, comparisons):
+    """Worst seen: 6e-8 for rewards of about 0.3 (the loaded weights lie elsewhere in memory)."""
+    model, encoder = new_model({"_target_": "basereward.heads.mlp.MLPHead", "activation": "tanh"})
+    loaded, its_encoder = checkpoint.load(saved)
+    assert np.abs(all_rewards(model, encoder, comparisons) - all_rewards(loaded, its_encoder, comparisons)).max() <= 1e-6
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values()))
+    assert not loaded.training
+
+
+def test_a_run_directory_stands_for_its_final_model(saved, tmp_path):
+    saved.rename(tmp_path / "final")
+    assert checkpoint.resolve(tmp_path) == tmp_path / "final"
+
+
+def test_a_linear_head_has_the_name_that_sequence_classifiers_use(new_model, comparisons, tmp_path):
+    model, encoder = new_model({"_target_": "basereward.heads.linear.LinearHead"})
+    checkpoint.save(model, encoder, tmp_path / "linear", probe=comparisons)
+    assert load_file(tmp_path / "linear" / "model.safetensors")["score.weight"].shape == (1, 128)
+
+
+def test_a_checkpoint_names_no_code_of_its_own(saved):
+    assert "auto_map" not in json.loads((saved / "config.json").read_text())
+
+
+def test_bf16_keeps_the_head_in_float32_and_passes_the_probe(saved, comparisons):
+    """Measured on these comparisons: rewards of about 0.3 move by up to 6e-3, within the tolerance of 5e-2 that bf16's 8 bits of
+    mantissa need; in float16, 11 bits, by 7e-4."""
+    exact, encoder = checkpoint.load(saved)
+    rounded, _ = checkpoint.load(saved, dtype=torch.bfloat16)
+    assert {p.dtype for p in rounded.model.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in rounded.score.parameters()} == {torch.float32}
+    difference = np.abs(all_rewards(exact, encoder, comparisons) - all_rewards(rounded, encoder, comparisons)).max()
+    assert 1e-5 < difference < 2e-2
+
+
+def test_what_was_saved_from_bf16_loads_in_float32(saved, comparisons, tmp_path):
+    """The stored rewards are then those of bf16 arithmetic: the looser of the two tolerances holds."""
+    model, encoder = checkpoint.load(saved, dtype=torch.bfloat16)
+    checkpoint.save(model, encoder, tmp_path / "again", probe=comparisons)
+    checkpoint.load(tmp_path / "again", dtype=torch.float32)
+
+
+def test_a_missing_head_is_refused(saved):
+    edit_weights(saved, lambda weights: weights.pop("score.2.weight"))
+    with pytest.raises(CheckpointError, match=r"missing keys: \['score.2.weight'\]"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ({"_target_": "basereward.heads.linear.LinearHead"}, "missing keys.*score.weight.*unexpected keys.*score.0.bias"),
+        ({"_target_": "basereward.heads.mlp.MLPHead", "width": 64}, "mismatched keys.*score.0"),
+        ({"_target_": "basereward.heads.mlp.MLPHead", "num_layers": 3}, "missing keys"),
+        ({"_target_": "basereward.heads.mlp.MLPHead", "activation": "relu"}, "had rewards"),
+        ({"_target_": "basereward.heads.mlp.Other"}, "has no 'Other'"),
+    ],
+)
+def test_a_foreign_head_is_refused(saved, head, message):
+    edit_json(saved / "config.json", reward_head=head)
+    with pytest.raises(BaseRewardError, match=message):
+        checkpoint.load(saved)
+
+
+def test_a_head_of_another_shape_is_refused(saved):
+    edit_weights(saved, lambda weights: weights.update({"score.2.weight": torch.zeros(1, 64)}))
+    with pytest.raises(CheckpointError, match="mismatched keys.*score.2.weight"):
+        checkpoint.load(saved)
+
+
+def test_a_plain_backbone_is_refused(tiny_folder):
+    with pytest.raises(CheckpointError, match="found a plain qwen2_5_vl backbone"):
+        checkpoint.load(tiny_folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["score.0.weight", "model.language_model.layers.1.mlp.up_proj.weight", "model.visual.merger.mlp.0.bias"]
+)
+def test_one_changed_weight_is_noticed(saved, name):
+    """0.05 on every entry of one of 80 tensors; the probe has pictures, so the vision tower is covered too."""
+    edit_weights(saved, lambda weights: weights[name].add_(0.05))
+    with pytest.raises(CheckpointError, match="had rewards"):
+        checkpoint.load(saved)
+
+
+def test_other_image_limits_are_noticed(saved):
+    edit_json(saved / "preprocessor_config.json", size={"shortest_edge": 56 * 56 * 4, "longest_edge": 12845056})
+    with pytest.raises(CheckpointError, match="image limits"):
+        checkpoint.load(saved)
+
+
+def test_without_a_probe_it_says_that_nothing_was_checked(saved, caplog):
+    (saved / "probe.json").unlink()
+    checkpoint.load(saved)
+    assert "unchecked" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"dtype": "torch.float32", "comparisons": [{"id": 1}]}', '{"dtype": 3'])
+def test_a_broken_probe_is_named(saved, content):
+    (saved / "probe.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"probe\.json"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("kept", [0.0, 1e-5, 0.01, 0.5, 0.999])
+def test_truncated_weights_are_named(saved, kept):
+    file = saved / "model.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(CheckpointError, match="safetensors"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("model.safetensors", "model.safetensors"), ("config.json", "expected a finished run"), ("tokenizer.json", "tokenizer"),
+     ("chat_template.jinja", "chat template"), ("preprocessor_config.json", "preprocessor_config.json")],
+)  # fmt: skip
+def test_a_missing_file_is_named(saved, name, message):
+    (saved / name).unlink()
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("path", ["no/such/folder", "/no/such", "./missing", "nothing"])
+def test_a_folder_that_is_not_there_is_not_looked_for_elsewhere(path):
+    with pytest.raises(CheckpointError, match="no such folder"):
+        checkpoint.load(path)
