@@ -1,0 +1,129 @@
+"""Run by ``test_export_in_plain_transformers`` in a process of its own: loads exported folders as a user without basereward does.
+
+Arguments: a JSON file with {"folders": {name: path}, "conversations": [{"messages", "images"}]}; the measurements go to standard
+output as one line of JSON. Nothing here uses basereward: text goes through the folder's chat template as one string, pictures
+through the image processor of transformers.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+
+
+class NoBasereward:
+    """An import hook that makes ``import basereward`` fail."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "basereward":
+            raise ImportError("basereward is not installed here")
+
+
+sys.meta_path.insert(0, NoBasereward())
+
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil  # noqa: E402
+
+
+def load(folder, dtype=torch.float32):
+    return AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True, dtype=dtype).eval()
+
+
+def encode(folder, conversations, side="right", newline=True):
+    """The batch that a processor would give, without ``mm_token_type_ids``."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side)
+    processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
+    texts, pictures = [], []
+    for conversation in conversations:
+        text = tokenizer.apply_chat_template(conversation["messages"], tokenize=False)
+        for path in conversation["images"]:
+            pictures.append(processor(images=Image.open(path), return_tensors="pt"))
+            text = text.replace("<|image_pad|>", "<|place|>" * int(pictures[-1]["image_grid_thw"].prod() // 4), 1)
+        text = text.replace("<|place|>", "<|image_pad|>")
+        assert text.endswith("<|im_end|>\n"), text
+        texts.append(text if newline else text.removesuffix("\n"))
+    batch = dict(tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False))
+    keys = ("pixel_values", "image_grid_thw") if pictures else ()
+    return batch | {key: torch.cat([picture[key] for picture in pictures]) for key in keys}
+
+
+@torch.no_grad()
+def rewards(model, batch):
+    logits = model(**batch).logits
+    assert logits.dtype == torch.float32 and logits.shape == (len(batch["input_ids"]), 1)
+    return logits[:, 0].tolist()
+
+
+def refusal(model, batch):
+    try:
+        rewards(model, batch)
+    except ValueError as error:
+        return str(error)
+    return "accepted"
+
+
+def measure(folder, conversations):
+    """Every conversation's reward, in each of the ways a user may ask for it."""
+    model = load(folder)
+    right = encode(folder, conversations)
+    texts = [c for c in conversations if not c["images"]]
+    image_id = model.config.image_token_id
+    kinds = (right["input_ids"] == image_id).int()
+    return {
+        "class": type(model).__name__,
+        "head": type(model.score).__name__,
+        "right": rewards(model, right),
+        "left": rewards(model, encode(folder, conversations, side="left")),
+        "alone": [rewards(model, encode(folder, [c]))[0] for c in conversations],
+        "no newline": rewards(model, encode(folder, conversations, newline=False)),
+        "with token types": rewards(model, right | {"mm_token_type_ids": kinds}),
+        "no mask, left": rewards(model, {k: v for k, v in encode(folder, texts, side="left").items() if k != "attention_mask"}),
+        "bf16": rewards(load(folder, torch.bfloat16), right),
+        "bf16 dtypes": sorted({str(p.dtype) for p in load(folder, torch.bfloat16).score.parameters()}),
+    }
+
+
+def refusals(folder, conversations):
+    """What the model says to wrong batches."""
+    model = load(folder)
+    right = encode(folder, conversations, newline=False)
+    lengths = right["attention_mask"].sum(1)
+    cut = {key: right[key].clone() for key in ("input_ids", "attention_mask")}
+    cut["attention_mask"][0, lengths[0] - 1] = 0
+    answers = {
+        "cut response": refusal(model, right | cut),
+        "no end at all": refusal(model, {"input_ids": torch.tensor([[20, 21, 22]])}),
+        "no pixels": refusal(model, {key: right[key] for key in cut}),
+        "labels": refusal(model, right | {"labels": lengths}),
+    }
+    model.config.pad_token_id = model.config.reward_token_id
+    answers["padding that looks like the end"] = refusal(model, {"input_ids": right["input_ids"]})
+    return answers
+
+
+def card(folder):
+    """The output of the first example of the model card, run where a user would run it."""
+    code = open(os.path.join(folder, "README.md"), encoding="utf-8").read().split("```python\n")[1].split("```")[0]
+    os.chdir(os.path.dirname(folder))
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(code, {})
+    return json.loads(output.getvalue())
+
+
+def main():
+    given = json.load(open(sys.argv[1], encoding="utf-8"))
+    folders, conversations = given["folders"], given["conversations"]
+    # All folders in one process: the classes of two exports must not be taken for each other.
+    found = {name: measure(folder, conversations) for name, folder in folders.items()}
+    first = next(iter(folders.values()))
+    found["refusals"] = refusals(first, conversations)
+    found["card"] = card(first)
+    found["basereward imported"] = any(name.partition(".")[0] == "basereward" for name in sys.modules)
+    print(json.dumps(found))
+
+
+main()

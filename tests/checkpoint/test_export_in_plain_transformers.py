@@ -1,0 +1,139 @@
+"""An exported folder gives our rewards in a process where ``import basereward`` raises; every head of ``conf/head`` is tried."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from basereward import checkpoint, scorer
+from basereward.compose import config_folder
+from basereward.export import export
+
+HEADS = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((config_folder() / "head").glob("*.yaml"))}
+SCRIPT = Path(__file__).with_name("plain_transformers.py")
+# float32 on a CPU, relative to the largest reward: rounding follows the size of the head's terms. Worst seen: 4.4e-7 (rewards up to
+# 2.3 with the linear head, |difference| 1.0e-6), 2.6e-7 with the MLP head.
+EXACT = 1e-6
+
+
+def difference(found: list[float], expected: np.ndarray) -> float:
+    return np.abs(np.array(found) - expected).max() / max(1, np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def exported(new_model, comparisons, tmp_path_factory) -> dict[str, Path]:
+    """Head -> exported folder."""
+    place = tmp_path_factory.mktemp("heads")
+    for name, head in HEADS.items():
+        model, encoder = new_model(head)
+        checkpoint.save(model, encoder, place / name / "checkpoint", probe=comparisons[:2])
+        export(place / name / "checkpoint", place / name / "exported", device="cpu")
+    return {name: place / name / "exported" for name in HEADS}
+
+
+@pytest.fixture(scope="module")
+def conversations(comparisons, tmp_path_factory) -> list[dict]:
+    """One per response, with its pictures as files."""
+    place, rows = tmp_path_factory.mktemp("pictures"), []
+    for comparison in comparisons:
+        paths = [place / f"{comparison.id}-{k}.png" for k in range(len(comparison.images))]
+        for image, path in zip(comparison.images, paths):
+            image.save(path)
+        for response in comparison.responses:
+            answer = {"role": "assistant", "content": [{"type": "text", "text": response}]}
+            rows.append({"messages": [*comparison.messages, answer], "images": [str(path) for path in paths]})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def found(exported, conversations, tmp_path_factory) -> dict:
+    """What plain transformers measured, all folders in one process."""
+    place = tmp_path_factory.mktemp("plain")
+    given = place / "given.json"
+    given.write_text(json.dumps({"folders": {k: str(v) for k, v in exported.items()}, "conversations": conversations}))
+    environment = os.environ | {"HF_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, str(SCRIPT), str(given)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=place, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(params=HEADS)
+def head(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def expected(head, exported, comparisons) -> np.ndarray:
+    """Our packed rewards, response by response, from the checkpoint that was exported."""
+    rm = scorer.load(exported[head].parent / "checkpoint", device="cpu")
+    return np.concatenate(list(rm.score_comparisons(comparisons)))
+
+
+def test_basereward_was_not_there(found):
+    assert not found["basereward imported"]
+
+
+@pytest.mark.parametrize("way", ["right", "left", "alone", "no newline", "with token types"])
+def test_rewards_are_ours(head, found, expected, way):
+    assert difference(found[head][way], expected) <= EXACT
+
+
+def test_padding_is_found_without_a_mask(head, found, expected, conversations):
+    text_only = [i for i, conversation in enumerate(conversations) if not conversation["images"]]
+    assert difference(found[head]["no mask, left"], expected[text_only]) <= EXACT
+
+
+def test_bf16_keeps_the_head_in_float32(head, found, expected):
+    """Measured, for rewards up to 2.3 (linear) and 0.4 (mlp): 3.8e-2 and 6e-3, all of it rounding in the backbone."""
+    assert found[head]["bf16 dtypes"] == ["torch.float32"]
+    assert 0 < difference(found[head]["bf16"], expected) < checkpoint.PROBE_TOLERANCE[torch.bfloat16]
+
+
+def test_each_folder_brings_its_own_head(found):
+    heads = [found[name]["head"] for name in HEADS]
+    assert heads == [node["_target_"].rpartition(".")[2] for node in HEADS.values()]
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("cut response", "row 0: expected a response closed by <|im_end|>"),
+        ("no end at all", "row 0: expected a response closed by <|im_end|>"),
+        ("no pixels", "no pixels for them"),
+        ("labels", "has no loss"),
+        ("padding that looks like the end", "attention_mask: needed for a batch"),
+    ],
+)
+def test_wrong_batches_are_refused(found, case, message):
+    assert message in found["refusals"][case]
+
+
+def test_the_example_of_the_card_works(found, exported):
+    rm = scorer.load(next(iter(exported.values())), device="cpu")
+    ours = rm.score("Name a colour.", ["Red.", "I do not know."])
+    assert difference(found["card"], np.array(ours)) <= EXACT
+
+
+def test_the_file_imports_torch_and_transformers_alone(head, exported):
+    tree = ast.parse((exported[head] / "modeling_basereward.py").read_text())
+    modules = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+    modules += [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    assert {m.partition(".")[0] for m in modules} - sys.stdlib_module_names == {"torch", "transformers"}
+
+
+def test_processors_with_torchvision(head, exported, conversations):
+    """``AutoProcessor`` of the folder, where torchvision is installed."""
+    pytest.importorskip("torchvision", reason="AutoProcessor of Qwen2.5-VL needs torchvision")
+    from transformers import AutoProcessor
+
+    assert type(AutoProcessor.from_pretrained(exported[head])).__name__ == "Qwen2_5_VLProcessor"

@@ -1,0 +1,131 @@
+"""``basereward.load(...).score(...)``: every way to ask, and what it says to wrong questions."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import basereward
+from basereward import scorer
+from basereward.errors import BaseRewardError, ConfigError, DataError
+
+ANSWERS = ["Red.", "I cannot tell from here."]
+
+
+@pytest.fixture(scope="module")
+def rm(saved_once) -> scorer.Scorer:
+    return basereward.load(saved_once, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def car() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(5).integers(0, 256, (60, 84, 3), dtype=np.uint8))
+
+
+def close(a, b) -> bool:
+    return np.abs(np.array(a) - np.array(b)).max() <= 1e-6
+
+
+def test_rewards_are_floats_in_the_order_of_the_responses(rm):
+    rewards = rm.score("What colour is it?", ANSWERS)
+    assert [type(reward) for reward in rewards] == [float, float]
+    assert close(rewards, rm.score("What colour is it?", ANSWERS[::-1])[::-1])
+    assert close(rewards, [rm.score("What colour is it?", [answer])[0] for answer in ANSWERS])
+
+
+def test_an_image_may_be_a_path_bytes_or_a_pil_image(rm, car, tmp_path):
+    path = tmp_path / "car.png"
+    car.save(path)
+    buffer = io.BytesIO()
+    car.save(buffer, format="PNG")
+    given = [path, str(path), buffer.getvalue(), car]
+    rewards = [rm.score("What colour is it?", ANSWERS, images=[image]) for image in given]
+    assert all(close(rewards[0], other) for other in rewards)
+    assert not close(rewards[0], rm.score("What colour is it?", ANSWERS))
+
+
+def test_markers_say_where_images_stand(rm, car):
+    first = rm.score("What colour is it?", ANSWERS, images=[car])
+    assert close(first, rm.score("<image>What colour is it?", ANSWERS, images=[car]))
+    assert not close(first, rm.score("What colour is it? <image>", ANSWERS, images=[car]))
+
+
+def test_a_prompt_may_be_messages(rm, car):
+    parts = [{"type": "image"}, {"type": "text", "text": "What colour is it?"}]
+    question = [{"role": "user", "content": parts}]
+    assert close(rm.score(question, ANSWERS, images=[car]), rm.score("What colour is it?", ANSWERS, images=[car]))
+    turns = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "Colour?"},
+    ]
+    assert not close(rm.score(turns, ANSWERS), rm.score("Colour?", ANSWERS))
+
+
+def test_a_system_prompt_may_be_given_either_way(rm):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Colour?"}]
+    given = rm.score("Colour?", ANSWERS, system="Be brief.")
+    assert close(given, rm.score(messages, ANSWERS))
+    assert not close(given, rm.score("Colour?", ANSWERS))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("Colour?", "Red."), "responses: expected a list"),
+        (("Colour?", []), "responses: expected a list"),
+        (("Colour?", ["Red.", ""]), "none of them empty"),
+        (("Colour?", ["Red.", 3]), "responses: expected a list"),
+        ((None, ANSWERS), "prompt: expected a question"),
+        (({"role": "user", "content": "Colour?"}, ANSWERS), "prompt: expected a question"),
+        (("", ANSWERS), "to have text or an image"),
+        (([{"role": "assistant", "content": "Red."}], ANSWERS), "to end with a user turn"),
+        (([{"role": "User", "content": "Colour?"}], ANSWERS), "did you mean 'user'"),
+        (([{"content": "Colour?"}], ANSWERS), "role"),
+        (("Colour? <image>", ANSWERS), "found 1 marker and 0 images"),
+        (("Colour?", ANSWERS, ["missing.png"]), "image missing"),
+        (("Colour?", ANSWERS, [b"GIF? no"]), "not an image"),
+        (("Colour?", ANSWERS, ["https://example.org/car.jpg"]), "download it"),
+        (("<image> <image> Same?", ANSWERS, [Image.new("RGB", (60, 60))]), "found 2 markers and 1 image"),
+        (("Colour?", ANSWERS, [Image.new("RGB", (1, 4000))]), "too elongated"),
+    ],
+)
+def test_a_wrong_question_gets_a_clear_answer(rm, arguments, message):
+    with pytest.raises(DataError, match=message):
+        rm.score(*arguments)
+
+
+def test_two_system_prompts_are_refused(rm):
+    with pytest.raises(DataError, match="system"):
+        rm.score([{"role": "system", "content": "A"}, {"role": "user", "content": "B"}], ANSWERS, system="C")
+
+
+def test_too_long_is_an_error_not_a_cut(saved_once):
+    short = scorer.load(saved_once, device="cpu", max_length=40)
+    with pytest.raises(DataError, match="expected at most 40 tokens, found"):
+        short.score("Why? " * 40, ANSWERS)
+
+
+def test_one_broken_item_does_not_take_the_others_down(rm, comparisons):
+    import dataclasses
+
+    broken = dataclasses.replace(comparisons[1], images=(b"no picture",))
+    found = list(rm.score_comparisons([comparisons[0], broken, comparisons[2]], catch=(DataError,)))
+    expected = list(rm.score_comparisons([comparisons[0], comparisons[2]]))
+    assert isinstance(found[1], DataError) and close(found[0], expected[0]) and close(found[2], expected[1])
+    with pytest.raises(DataError, match="not an image"):
+        list(rm.score_comparisons([comparisons[0], broken]))
+
+
+@pytest.mark.parametrize(("options", "message"), [({"dtype": "bf16"}, "dtype: 'bf16'"), ({"device": "gpu"}, "device: expected")])
+def test_wrong_options_are_named(saved_once, options, message):
+    with pytest.raises(ConfigError, match=message):
+        scorer.load(saved_once, **options)
+
+
+def test_a_model_that_is_not_there_is_named():
+    with pytest.raises(BaseRewardError, match="no such folder"):
+        basereward.load("runs/none/final")
