@@ -67,7 +67,7 @@ format: $(STAMP)  ## mend what lint can mend by itself
 	$(BIN)/ruff format .
 
 bench: $(STAMP)  ## speed of packs against padded rows, same model and rows, in one run
-	$(BIN)/python bench/packed_vs_padded.py
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 # Needs torch, transformers, accelerate, peft, numpy and Pillow of $(GPU_PYTHON), and leaves its environment as it is: the tree
 # is installed without dependencies into build/gpu. Where there is no GPU it fails: a check that did not happen is not a pass.
@@ -78,8 +78,8 @@ gpu-check:  ## tests marked gpu and the benchmark on a CUDA machine, with the li
 	rm -rf build/gpu
 	$(GPU_PYTHON) -m pip install --quiet --no-deps --no-build-isolation --target build/gpu .
 	@$(GPU_PYTHON) -c "import pytest" 2>/dev/null || $(GPU_PYTHON) -m pip install --quiet --target build/gpu pytest
-	PYTHONPATH=build/gpu $(GPU_PYTHON) -P -m pytest -m gpu tests
-	PYTHONPATH=build/gpu $(GPU_PYTHON) -P bench/packed_vs_padded.py
+	PYTHONPATH=build/gpu:. $(GPU_PYTHON) -P -m pytest -m gpu tests
+	PYTHONPATH=build/gpu:. $(GPU_PYTHON) -P -m bench $(BENCH_ARGS)
 
 clean:  ## remove build folders and caches; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,17 @@ def real_data(monkeypatch):
 def complete(config: str, overrides: list[str]) -> list[str]:
     """The overrides with a value for each key that has none."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        node = hydra_compose(config, overrides=overrides)
-    return overrides + [f"{key}=some" for key in OmegaConf.missing_keys(node)]
+        node = OmegaConf.to_container(hydra_compose(config, overrides=overrides), resolve=False)
+    return overrides + [f"{key}=some" for key, value in flat(node) if value == "???"]
 
 
-def targets(node: Any) -> list[str]:
+def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of each leaf."""
     if isinstance(node, dict):
-        return [node["_target_"]] * ("_target_" in node) + [t for value in node.values() for t in targets(value)]
-    return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+        for key, value in node.items():
+            yield from flat(value, f"{prefix}{key}.")
+    else:
+        yield prefix.removesuffix("."), node
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -51,8 +55,8 @@ def test_the_first_comment_says_what_it_is_and_a_command(name):
 @pytest.mark.parametrize("name", FILES)
 def test_targets_exist(name):
     node = OmegaConf.to_container(OmegaConf.load(CONF / name), resolve=False)
-    for target in targets(node):
-        assert callable(locate(target, key=f"conf/{name}"))
+    for key, value in flat(node):
+        assert key.rpartition(".")[2] != "_target_" or callable(locate(value, key=f"conf/{name}: {key}"))
 
 
 def test_stages_and_top_level_configs_belong_together():

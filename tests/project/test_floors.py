@@ -20,7 +20,7 @@ FLOORS = {
     "4 model": "attention backbone model",
     "5 run": "checkpoint scorer meters batches callbacks trainer run_directory",
     "6 judge": "judging benchmarks",
-    "7 stages": "exported report train evaluate score export data_check",
+    "7 stages": "text_tables exported report train evaluate score export data_check",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
@@ -45,12 +45,18 @@ def own_imports(file: Path) -> Iterator[tuple[int, str]]:
             continue
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}:{node.lineno}: imports here are absolute"
-            names = [f"basereward.{a.name}" for a in node.names] if node.module == "basereward" else [node.module or ""]
+            names = [submodule(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
         yield from ((node.lineno, name) for name in names if name.partition(".")[0] == "basereward")
+
+
+def submodule(module: str, name: str) -> str:
+    """``from basereward import scorer`` imports a module, ``from basereward.scorer import load`` a name of one."""
+    place = ROOT.joinpath(*module.split("."), name)
+    return f"{module}.{name}" if place.is_dir() or place.with_suffix(".py").is_file() else module
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -87,6 +93,8 @@ def test_imports_point_downward(module):
 
 def test_an_upward_import_is_seen(tmp_path, monkeypatch):
     file = tmp_path / "errors.py"
+    (tmp_path / "basereward").mkdir()
+    (tmp_path / "basereward" / "scorer.py").touch()
     file.write_text("def late():\n    from basereward.trainer import RewardTrainer\n    from basereward import scorer\n")
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     assert len(violations("basereward.errors", file)) == 2
