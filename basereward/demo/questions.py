@@ -36,7 +36,8 @@ COUNT_QUESTIONS = ("How many dots are there?", "What is the number of dots?", "C
 COUNT_ANSWERS = ("There are {}.", "I count {}.", "The number is {}.")
 OF_TWO_QUESTIONS = ("What colour is the shape in the {} picture?", "Tell me the colour of the {} picture's shape.")
 WHICH_QUESTIONS = ("Which picture shows the {} shape?", "In which picture is the shape {}?")
-WHICH_ANSWERS = ("The {} picture.", "It is the {} one.", "I see it in the {} picture.")
+MORE_QUESTIONS = ("Which picture has more dots?", "Where do you see more dots?", "In which picture are there more dots?")
+PLACE_ANSWERS = ("The {} picture.", "It is the {} one.", "In the {} picture.")
 DESCRIBE_QUESTIONS = ("Describe the picture.", "What does the picture show?", "What do you see?")
 DESCRIBE_ANSWERS = ("It is a {} {}.", "The picture shows a {} {}.", "I see a {} {}.")
 POSITION_QUESTIONS = ("Where is the shape?", "In which part of the picture is the shape?")
@@ -73,12 +74,19 @@ def count(rng: random.Random, split: str) -> Row:
 
 
 def two_pictures(rng: random.Random, split: str) -> Row:
-    """Two pictures of two colours, of which the question names one: its colour, then the other's, then one not shown."""
-    answers, place = rng.sample(COLOUR_NAMES, rng.choice((2, 3))), rng.randrange(2)
-    shown = (answers[place], answers[1 - place])
-    drawings = [one_shape(name, rng.choice(SHAPES)) for name in shown]
+    """Two pictures with different numbers of dots; which of them has more?"""
+    few, many = sorted(rng.sample(range(1, len(NUMBERS) + 1), 2))
+    place, names = rng.randrange(2), rng.sample(COLOUR_NAMES, 2)
+    drawings = [several_dots(number, name) for number, name in zip((many, few), names, strict=True)]
+    return _row(rng, split, MORE_QUESTIONS, PLACE_ANSWERS, [PLACES[place], PLACES[1 - place]], drawings[:: 1 - 2 * place])
+
+
+def of_two(rng: random.Random, split: str) -> Row:
+    """Two pictures of two colours; the question names one of them, and the wrong answer is right for the other."""
+    colours, place = rng.sample(COLOUR_NAMES, 2), rng.randrange(2)
+    drawings = [one_shape(name, rng.choice(SHAPES)) for name in colours]
     questions = [question.format(PLACES[place]) for question in OF_TWO_QUESTIONS]
-    return _row(rng, split, questions, COLOUR_ANSWERS, answers, drawings, range(len(answers)))
+    return _row(rng, split, questions, COLOUR_ANSWERS, [colours[place], colours[1 - place]], drawings)
 
 
 def which_picture(rng: random.Random, split: str) -> Row:
@@ -86,7 +94,7 @@ def which_picture(rng: random.Random, split: str) -> Row:
     colours, place = rng.sample(COLOUR_NAMES, 2), rng.randrange(2)
     drawings = [one_shape(name, rng.choice(SHAPES)) for name in colours]
     questions = [question.format(colours[place]) for question in WHICH_QUESTIONS]
-    return _row(rng, split, questions, WHICH_ANSWERS, [PLACES[place], PLACES[1 - place]], drawings)
+    return _row(rng, split, questions, PLACE_ANSWERS, [PLACES[place], PLACES[1 - place]], drawings)
 
 
 def ranking(rng: random.Random, split: str) -> Row:
@@ -142,6 +150,7 @@ KINDS: dict[str, Kind] = {
     "two_pictures": two_pictures,
     "ranking": ranking,
     "text": text,
+    "of_two": of_two,
     "which_picture": which_picture,
     "position": position,
     "relation": relation,

@@ -16,7 +16,7 @@ DEMO_KINDS: Mapping[str, float] = {
 """The kinds that a tiny model learns in the demo's minutes, with their shares: more of what takes it longer."""
 IMAGE_KINDS: Mapping[str, float] = {name: 1.0 for name in DEMO_KINDS if name not in TEXT_KINDS}
 """The demo's kinds that need the picture, in equal shares: what the held-out accuracy is measured on."""
-LONG_KINDS: Mapping[str, float] = {**DEMO_KINDS, "which_picture": 1.0, "position": 1.0, "relation": 1.0}
+LONG_KINDS: Mapping[str, float] = {**DEMO_KINDS, "of_two": 1.0, "which_picture": 1.0, "position": 1.0, "relation": 1.0}
 """The kinds of `demo_long`."""
 
 
