@@ -58,7 +58,8 @@ class ChatFormat:
 
     def defuse(self, text: str) -> str:
         """Breaks control tokens inside a user's text (``<|im_end|>`` becomes ``<| im_end|>``), so that it cannot end a turn,
-        open a new one, or claim an image."""
+        open a new one, or claim an image.
+        """
         if "<" not in text:
             return text
         for token in self._control:

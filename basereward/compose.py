@@ -63,7 +63,9 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
 
 def options(group: str) -> list[str]:
     """Names that a config group offers: ``options("head")`` -> ["linear", "mlp"]."""
-    return sorted(str(file.relative_to(config_folder() / group).with_suffix("")) for file in (config_folder() / group).rglob("*.yaml"))
+    return sorted(
+        str(file.relative_to(config_folder() / group).with_suffix("")) for file in (config_folder() / group).rglob("*.yaml")
+    )
 
 
 def groups() -> dict[str, list[str]]:

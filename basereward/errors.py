@@ -42,4 +42,6 @@ def near_matches(name: str, available: Iterable[str]) -> str:
 
 def missing_extra(library: str, extra: str, purpose: str) -> MissingDependency:
     """The error for a library that one of our optional extras installs."""
-    return MissingDependency(f"{purpose} needs {library}, which is not installed. Install it with: pip install 'basereward[{extra}]'")
+    return MissingDependency(
+        f"{purpose} needs {library}, which is not installed. Install it with: pip install 'basereward[{extra}]'"
+    )

@@ -55,7 +55,9 @@ def by_category(pairs: Sequence[Judged]) -> dict[str, dict[str, Any]]:
     return {name: summary(members) for name, members in found.items()}
 
 
-def results(comparisons: Sequence[Comparison], rewards: Sequence[np.ndarray], blind: Sequence[np.ndarray] | None) -> dict[str, Any]:
+def results(
+    comparisons: Sequence[Comparison], rewards: Sequence[np.ndarray], blind: Sequence[np.ndarray] | None
+) -> dict[str, Any]:
     """All numbers of a benchmark.
 
     Args:
@@ -95,6 +97,8 @@ def table(numbers: dict[str, Any]) -> str:
         rows.append((name or "(none)", str(values["n"]), f"{100 * values['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}",
                      str(values["ties"]), blind))  # fmt: skip
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths))) for row in rows]
+    lines = [
+        "  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths))) for row in rows
+    ]
     base = numbers["baselines"]
     return "\n".join([*lines, f"longer wins {100 * base['longer_wins']:.1f}, shorter wins {100 * base['shorter_wins']:.1f}"])

@@ -18,7 +18,15 @@ from basereward.trainer import checkpoints
 
 CONFIG = "config.yaml"
 # Keys that may differ when a run is resumed: they change where and how fast it computes, not what.
-FREE_ON_RESUME = ("run.resume", "run.log_every", "run.keep", "run.device", "run.tensorboard", "batch.workers", "batch.token_budget")
+FREE_ON_RESUME = (
+    "run.resume",
+    "run.log_every",
+    "run.keep",
+    "run.device",
+    "run.tensorboard",
+    "batch.workers",
+    "batch.token_budget",
+)
 
 
 def is_finished(run_dir: Path) -> bool:
@@ -59,7 +67,9 @@ def check_free_or_same(run_dir: Path, settings: TrainSettings) -> None:
         different = differing_keys(run_dir, settings)
         if different:
             listing = "\n".join(f"  {key}: {old!r} then, {new!r} now" for key, old, new in different)
-            raise ConfigError(f"run.resume: the run in {run_dir} was started with another config:\n{listing}\nUse another run.dir.")
+            raise ConfigError(
+                f"run.resume: the run in {run_dir} was started with another config:\n{listing}\nUse another run.dir."
+            )
 
 
 def differing_keys(run_dir: Path, settings: TrainSettings) -> list[tuple[str, Any, Any]]:

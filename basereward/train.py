@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from transformers import TrainingArguments
 
 from basereward import checkpoint
@@ -134,22 +133,30 @@ def show_example(dataset: EncodedDataset) -> None:
     item, encoder = dataset.encoded[0], dataset.encoder
     marker = encoder.chat.image_id
     folded = [t for t, before in zip(item.prefix_ids, [None, *item.prefix_ids[:-1]]) if not (t == marker and before == marker)]
-    logger.info("first comparison (%s, %d tokens, images folded):\n%s", item.id, item.lengths.packed, encoder.tokenizer.decode(folded))
+    logger.info(
+        "first comparison (%s, %d tokens, images folded):\n%s", item.id, item.lengths.packed, encoder.tokenizer.decode(folded)
+    )
     for ids in item.response_ids:
         logger.info("  response: %s", encoder.tokenizer.decode(ids))
     logger.info("  pairs: %s", ", ".join(f"{p.better} better than {p.worse}" for p in item.pairs))
 
 
 def make_trainer(
-    settings: TrainSettings, model: RewardModel, dataset: EncodedDataset, data: DataBundle, loss: Loss, probe: Sequence, run_dir: Path
+    settings: TrainSettings,
+    model: RewardModel,
+    dataset: EncodedDataset,
+    data: DataBundle,
+    loss: Loss,
+    probe: Sequence,
+    run_dir: Path,
 ) -> RewardTrainer:
     """The trainer with its callbacks."""
     board = tensorboard(run_dir / "tensorboard") if settings.run.tensorboard else None
     callbacks = [Progress(), MetricsFile(run_dir / "metrics.jsonl"), *([board] if board else [])]
     to_step = ToStep(dataset.encoder, settings.batch.token_budget, settings.loss.get("unit", "comparison"))
     return RewardTrainer(
-        model=model, args=training_arguments(settings, run_dir, len(dataset), validate=bool(data.val)), dataset=dataset, val=data.val, probe=probe, loss=loss,
-        to_step=to_step, workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,
+        model=model, args=training_arguments(settings, run_dir, len(dataset), validate=bool(data.val)), dataset=dataset, val=data.val,
+        probe=probe, loss=loss, to_step=to_step, workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,
     )  # fmt: skip
 
 

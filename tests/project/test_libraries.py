@@ -95,7 +95,8 @@ assert len(rewards) == 2 and rewards[0] != rewards[1]
 
 
 def test_training_needs_no_plots_no_tensorboard_and_no_arrow(tmp_path):
-    overrides = ["experiment=demo", "run.dir=run", "run.max_steps=2", "run.eval_every=2", "batch.size=4", "data.sources.demo.n=16", "data.val.n=4"]
+    overrides = ["experiment=demo", "run.dir=run", "run.max_steps=2", "run.eval_every=2", "batch.size=4"]
+    overrides += ["data.sources.demo.n=16", "data.val.n=4"]
     hidden = ["tensorboard", "matplotlib", "datasets", "pyarrow", "pandas", "trl", "torchvision"]
     done = run_hidden(f"from basereward.cli import main; sys.exit(main(['train', *{overrides!r}]))", hidden, tmp_path)
     assert done.returncode == 0, done.stderr

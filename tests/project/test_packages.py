@@ -16,7 +16,8 @@ import basereward
 ROOT = Path(__file__).resolve().parents[2]
 TOP = {"basereward": "basereward", "conf": "basereward.conf", "data_recipes": "basereward.data_recipes"}
 # Folders of one machine. Spelled in pieces, so that this file does not name them itself.
-MACHINE_PATHS = re.compile("|".join(f"{start}/[a-z]" for start in ("/ho" + "me", "/ro" + "ot", "/wo" + "rk", "/Us" + "ers", "/m" + "nt", "/scr" + "atch")))
+STARTS = ("/home", "/root", "/work", "/Users", "/mnt", "/scratch")
+MACHINE_PATHS = re.compile("|".join(f"{start}/[a-z]" for start in STARTS))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from run_settings import SMALL
 
 from basereward.compose import compose

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-
 from run_settings import SMALL
+from safetensors.torch import load_file
 
 from basereward import checkpoint, train
 from basereward.compose import compose
@@ -44,7 +43,15 @@ def test_a_run_leaves_what_the_next_stages_need(small):
     assert train.run(settings) == 0
     run_dir = Path(settings.run.dir)
     present = {path.name for path in run_dir.iterdir()}
-    assert {"config.yaml", "overrides.txt", "environment.json", "data_manifest.json", "metrics.jsonl", "checkpoints", "final"} <= present
+    assert {
+        "config.yaml",
+        "overrides.txt",
+        "environment.json",
+        "data_manifest.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "final",
+    } <= present
     assert "backbone" not in present
     steps = [row["step"] for row in metrics(run_dir) if "loss" in row]
     assert steps == [4, 8, 12]
@@ -64,7 +71,9 @@ def test_final_is_the_best_checkpoint_or_the_last(small):
     winner = max(rows, key=lambda row: row["eval_accuracy"])["step"]  # the first among equals, as Trainer counts it
     assert largest_difference(weights(Path(best.run.dir) / "final"),
                               weights(Path(best.run.dir) / f"checkpoints/checkpoint-{winner}")) == 0  # fmt: skip
-    assert largest_difference(weights(Path(last.run.dir) / "final"), weights(Path(last.run.dir) / "checkpoints/checkpoint-12")) == 0
+    assert (
+        largest_difference(weights(Path(last.run.dir) / "final"), weights(Path(last.run.dir) / "checkpoints/checkpoint-12")) == 0
+    )
 
 
 @pytest.mark.parametrize("unit", ["comparison", "pair"])
@@ -124,7 +133,10 @@ def test_resume_equals_uninterrupted(small):
     a, b = Path(whole.run.dir), Path(parts.run.dir)
     assert largest_difference(weights(a / "final"), weights(b / "final")) == 0
     timed = ("per_second", "runtime")
-    kept = [[{k: v for k, v in row.items() if not k.endswith(timed)} for row in metrics(run) if "train_runtime" not in row] for run in (a, b)]
+    kept = [
+        [{k: v for k, v in row.items() if not k.endswith(timed)} for row in metrics(run) if "train_runtime" not in row]
+        for run in (a, b)
+    ]
     assert kept[0] == kept[1]
 
 
@@ -233,4 +245,3 @@ def test_workers_give_the_same_run(small):
         train.run(settings)
     a, b = (weights(Path(settings.run.dir) / "final") for settings in runs)
     assert largest_difference(a, b) == 0
-
