@@ -7,6 +7,7 @@ is drawn without regard to that, and all are worded alike. So whoever does not s
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,6 +35,8 @@ SHAPE_QUESTIONS = ("What shape is it?", "Which shape do you see?", "Tell me what
 SHAPE_ANSWERS = ("It is a {}.", "The picture shows a {}.", "I see a {}.")
 COUNT_QUESTIONS = ("How many dots are there?", "What is the number of dots?", "Count the dots.")
 COUNT_ANSWERS = ("There are {}.", "I count {}.", "The number is {}.")
+BOTH_QUESTIONS = ("What colours are the two shapes?", "Which two colours do you see?", "Name the colours of the two shapes.")
+BOTH_ANSWERS = ("They are {} and {}.", "I see {} and {}.", "The colours are {} and {}.")
 OF_TWO_QUESTIONS = ("What colour is the shape in the {} picture?", "Tell me the colour of the {} picture's shape.")
 WHICH_QUESTIONS = ("Which picture shows the {} shape?", "In which picture is the shape {}?")
 MORE_QUESTIONS = ("Which picture has more dots?", "Where do you see more dots?", "In which picture are there more dots?")
@@ -74,6 +77,17 @@ def count(rng: random.Random, split: str) -> Row:
 
 
 def two_pictures(rng: random.Random, split: str) -> Row:
+    """Two pictures of two colours; two or three answers that name two colours each and share one with any other.
+
+    The colours of an answer stand in a fixed order: in the order of the pictures they would tell the right answer.
+    """
+    three = sorted(rng.sample(COLOUR_NAMES, 3), key=COLOUR_NAMES.index)
+    answers = rng.sample(list(itertools.combinations(three, 2)), rng.choice((2, 3)))
+    drawings = [one_shape(name, rng.choice(SHAPES)) for name in rng.sample(answers[0], 2)]
+    return _row(rng, split, BOTH_QUESTIONS, BOTH_ANSWERS, answers, drawings)
+
+
+def more_dots(rng: random.Random, split: str) -> Row:
     """Two pictures with different numbers of dots; which of them has more?"""
     few, many = sorted(rng.sample(range(1, len(NUMBERS) + 1), 2))
     place, names = rng.randrange(2), rng.sample(COLOUR_NAMES, 2)
@@ -150,6 +164,7 @@ KINDS: dict[str, Kind] = {
     "two_pictures": two_pictures,
     "ranking": ranking,
     "text": text,
+    "more_dots": more_dots,
     "of_two": of_two,
     "which_picture": which_picture,
     "position": position,

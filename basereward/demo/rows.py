@@ -11,12 +11,19 @@ from basereward.errors import ConfigError, near_matches
 from basereward.records import Comparison, parse_row
 
 DEMO_KINDS: Mapping[str, float] = {
-    "colour": 0.8, "shape": 1.3, "count": 1.3, "two_pictures": 1.2, "ranking": 1.0, "text": 0.25,
+    "colour": 0.8, "shape": 1.3, "count": 1.3, "two_pictures": 1.0, "ranking": 1.0, "text": 0.25,
 }  # fmt: skip
 """The kinds that a tiny model learns in the demo's minutes, with their shares: more of what takes it longer."""
 IMAGE_KINDS: Mapping[str, float] = {name: 1.0 for name in DEMO_KINDS if name not in TEXT_KINDS}
 """The demo's kinds that need the picture, in equal shares: what the held-out accuracy is measured on."""
-LONG_KINDS: Mapping[str, float] = {**DEMO_KINDS, "of_two": 1.0, "which_picture": 1.0, "position": 1.0, "relation": 1.0}
+LONG_KINDS: Mapping[str, float] = {
+    **DEMO_KINDS,
+    "more_dots": 1.0,
+    "of_two": 1.0,
+    "which_picture": 1.0,
+    "position": 1.0,
+    "relation": 1.0,
+}
 """The kinds of `demo_long`."""
 
 
