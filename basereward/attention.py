@@ -26,16 +26,17 @@ def tree_attention(module, query, key, value, attention_mask, *, tree: Tree, sca
         (1, S, Hq, D), and None in place of attention weights.
     """
     options = {"scale": scaling, "dropout_p": dropout, "enable_gqa": query.shape[1] != key.shape[1]}
-    # One split for all comparisons, then slices within each: the backward of a slice fills a tensor of the size it was cut from,
-    # so slices of the whole row would cost (pieces x row) in memory traffic.
-    sizes = [piece.ends[-1] - piece.start for piece in tree.pieces]
+    # One split of the row, not slices of it: the backward of a slice fills a tensor of the size it was cut from.
+    segments = zip(*(x.split(tree.sizes, dim=2) for x in (query, key, value)))
     out = []
-    for piece, q, k, v in zip(tree.pieces, *(x.split(sizes, dim=2) for x in (query, key, value))):
-        prefix = piece.prefix_end - piece.start
-        q_prefix, q_responses = q.split([prefix, q.shape[2] - prefix], dim=2)
-        out.append(F.scaled_dot_product_attention(q_prefix, k[:, :, :prefix], v[:, :, :prefix], is_causal=True, **options))
-        mask = tree.mask(piece, query.device)
-        out.append(F.scaled_dot_product_attention(q_responses, k, v, attn_mask=mask, **options))
+    for piece in tree.pieces:
+        q, prefix_k, prefix_v = next(segments)
+        out.append(F.scaled_dot_product_attention(q, prefix_k, prefix_v, is_causal=True, **options))
+        for group in piece.groups:
+            q, k, v = next(segments)
+            k, v = torch.cat([prefix_k, k], dim=2), torch.cat([prefix_v, v], dim=2)
+            mask = tree.mask(piece.prefix, group, query.device)
+            out.append(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, **options))
     return torch.cat(out, dim=2).transpose(1, 2).contiguous(), None
 
 

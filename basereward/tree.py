@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import torch
+
+# Responses that share a call compute (query, key) pairs of siblings for nothing; responses apart cost a call each. Measured on a
+# CPU with 6 heads of 64: a call, forward and backward, costs about as much as some thousand pairs; ratios in docs/performance.md.
+WASTED_PAIRS_PER_CALL = 4096
 
 
 @dataclass(frozen=True)
@@ -15,19 +20,40 @@ class Piece:
     prefix_end: int
     ends: tuple[int, ...]
 
+    @property
+    def prefix(self) -> int:
+        """Tokens of the prefix."""
+        return self.prefix_end - self.start
+
+    @functools.cached_property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Lengths of the responses, in order, by attention call: all in one where they are short, else one each.
+
+        >>> Piece(0, 4, (6, 9)).groups, Piece(0, 4, (204, 504)).groups
+        (((2, 3),), ((200,), (300,)))
+        """
+        lengths = tuple(b - a for a, b in zip((self.prefix_end, *self.ends), self.ends))
+        wasted = sum(lengths) ** 2 - sum(n**2 for n in lengths)
+        return tuple((n,) for n in lengths) if wasted > WASTED_PAIRS_PER_CALL * len(lengths) else (lengths,)
+
 
 @dataclass
 class Tree:
     """The layout of a row, and the masks that all layers share."""
 
     pieces: tuple[Piece, ...]
-    _masks: dict[tuple[Piece, torch.device], torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _masks: dict[tuple, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
-    def mask(self, piece: Piece, device: torch.device) -> torch.Tensor:
-        """(responses' tokens, prefix + responses' tokens) bool: what each response token may see. Built once per row."""
-        key = (piece, device)
+    @functools.cached_property
+    def sizes(self) -> list[int]:
+        """Tokens of each piece's prefix and of each of its groups of responses, along the row."""
+        return [size for piece in self.pieces for size in (piece.prefix, *map(sum, piece.groups))]
+
+    def mask(self, prefix: int, group: tuple[int, ...], device: torch.device) -> torch.Tensor:
+        """``response_mask`` on a device; built once per row."""
+        key = (prefix, group, device)
         if key not in self._masks:
-            self._masks[key] = response_mask(piece).to(device)
+            self._masks[key] = response_mask(prefix, group).to(device)
         return self._masks[key]
 
     def without_masks(self) -> Tree:
@@ -35,16 +61,14 @@ class Tree:
         return Tree(self.pieces)
 
 
-def response_mask(piece: Piece) -> torch.Tensor:
-    """The whole prefix, and the tokens up to itself in the same response.
+def response_mask(prefix: int, lengths: tuple[int, ...]) -> torch.Tensor:
+    """(T, prefix + T) bool, for responses of T tokens in all: the whole prefix, and up to itself in the same response.
 
-    >>> response_mask(Piece(0, 1, (3, 4))).int()      # a prefix of 1 token, responses of 2 and 1
+    >>> response_mask(1, (2, 1)).int()
     tensor([[1, 1, 0, 0],
             [1, 1, 1, 0],
             [1, 0, 0, 1]], dtype=torch.int32)
     """
-    prefix, total = piece.prefix_end - piece.start, piece.ends[-1] - piece.start
-    lengths = torch.tensor(piece.ends) - torch.tensor((piece.prefix_end, *piece.ends[:-1]))
-    owner = torch.repeat_interleave(torch.arange(len(piece.ends)), lengths)
+    owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     same = (owner[:, None] == owner[None, :]).tril()
-    return torch.cat([torch.ones(total - prefix, prefix, dtype=torch.bool), same], dim=1)
+    return torch.cat([torch.ones(len(owner), prefix, dtype=torch.bool), same], dim=1)

@@ -55,7 +55,8 @@ CASES: dict[str, Callable[[], Comparison]] = {
         turn("system", "Be brief. " + words(20)), turn("user", None, "Describe it."), images=[picture(168, 112, 9)],
         responses=[words(3), words(18), words(6)]),
     "eight responses": lambda: compare(
-        turn("user", "How many?", None), images=[picture(56, 84, 10)], responses=[words(n, n) for n in (1, 2, 3, 5, 8, 13, 21, 34)]),
+        turn("user", "How many?", None), images=[picture(56, 84, 10)],
+        responses=[words(n, n) for n in (1, 2, 3, 5, 8, 13, 21, 34)]),
     "one token and four hundred": lambda: compare(
         turn("user", None, words(30)), images=[picture(112, 112, 11)], responses=["", words(260), "a"]),
     "a prompt longer than its answers": lambda: compare(turn("user", words(150)), responses=["b", "c"]),

@@ -1,6 +1,6 @@
 """The central promise: rewards and gradients of a packed row are those of one padded sequence per response on stock transformers.
 
-Tolerances in float32 on CPU: 1e-5 on rewards (of size about 1) and 1e-4 relative on gradients. Worst seen: see `WORST`.
+Tolerances in float32 on CPU: 1e-5 on rewards (of size about 1) and 1e-4 relative on gradients. Worst seen: 5.4e-7 and 4.6e-6.
 """
 
 from __future__ import annotations

@@ -8,8 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import basereward.tree
 from basereward.attention import tree_attention
 from basereward.tree import Piece, Tree, response_mask
+
+
+@pytest.fixture(autouse=True, params=[4096, 10], ids=["joint", "apart"])
+def calls(request, monkeypatch) -> None:
+    """Short responses share an attention call, long ones have one each; both ways are tested on the same rows."""
+    monkeypatch.setattr(basereward.tree, "WASTED_PAIRS_PER_CALL", request.param)
 
 
 def row(seed: int, num_pieces: int = 3) -> tuple[Piece, ...]:
@@ -40,9 +47,18 @@ def dense_mask(pieces: tuple[Piece, ...]) -> torch.Tensor:
 
 
 def test_mask_by_hand():
-    """Prefix of 2, responses of 2 and 1; the row starts at 5."""
+    """Prefix of 2, responses of 2 and 1."""
     expected = [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
-    assert response_mask(Piece(5, 7, (9, 10))).int().tolist() == expected
+    assert response_mask(2, (2, 1)).int().tolist() == expected
+
+
+def test_responses_go_together_or_apart(request):
+    """3 + 4 tokens: 7^2 - 3^2 - 4^2 = 24 pairs of siblings, above 10 for each of 2 calls and far below 4096."""
+    apart = request.node.callspec.id == "apart"
+    piece = Piece(5, 7, (10, 14))
+    assert piece.groups == (((3,), (4,)) if apart else ((3, 4),))
+    assert Tree((piece,)).sizes == ([2, 3, 4] if apart else [2, 7])
+    assert Piece(0, 300, (450, 600)).groups == ((150,), (150,))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -50,7 +66,8 @@ def test_mask_is_the_definition(seed):
     for piece in row(seed):
         keys = range(piece.start, piece.ends[-1])
         expected = [[sees(piece, q, k) for k in keys] for q in range(piece.prefix_end, piece.ends[-1])]
-        assert response_mask(piece).tolist() == expected
+        lengths = tuple(n for group in piece.groups for n in group)
+        assert response_mask(piece.prefix, lengths).tolist() == expected
 
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
@@ -75,11 +92,11 @@ def test_attention_is_dense_attention_under_the_mask(seed, kv_heads):
 
 def test_one_mask_serves_all_layers():
     tree = Tree(row(0))
-    assert tree.mask(tree.pieces[0], torch.device("cpu")) is tree.mask(tree.pieces[0], torch.device("cpu"))
+    assert tree.mask(4, (2, 3), torch.device("cpu")) is tree.mask(4, (2, 3), torch.device("cpu"))
 
 
 def test_a_mask_follows_the_device():
     """A pack that moves between devices does not meet the mask of the last one."""
     tree = Tree(row(0))
     for device in ("cpu", "meta", "cpu"):
-        assert tree.mask(tree.pieces[0], torch.device(device)).device.type == device
+        assert tree.mask(4, (2, 3), torch.device(device)).device.type == device
