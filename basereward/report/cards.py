@@ -9,7 +9,9 @@ from typing import Any
 from basereward.report.markup import Html, is_number, number, tag
 
 # Longer texts are cut here on the page; the rest unfolds.
-LONG_TEXT = 700
+LONG_TEXT = 500
+# A question up to this length stands out; a page of bold text would not be read.
+SHORT_QUESTION = 160
 SIGNS = {"right": "\N{CHECK MARK}", "wrong": "\N{MULTIPLICATION X}", "tie": "="}
 PREFERRED, REJECTED, BETWEEN, UNRANKED = "preferred", "rejected", "in between", "not compared"
 
@@ -75,7 +77,8 @@ def _turns(entry: Mapping[str, Any]) -> Html:
         if len(entry["pictures"]) == 1 and turn["parts"][0] is None and len(parts) > 1:
             del parts[0]  # one picture before the text: the card shows just that
         role = tag("span", turn["role"], class_="role") if len(entry["turns"]) > 1 else None
-        style = "turn asked" if turn["role"] == "user" else "turn"
+        is_short = sum(len(part or "") for part in turn["parts"]) <= SHORT_QUESTION
+        style = "turn asked" if turn["role"] == "user" and is_short else "turn"
         turns.append(tag("div", role, *_text(parts), class_=style, dir="auto"))
     return tag("div", *turns, class_="turns")
 
@@ -104,7 +107,7 @@ def _response(entry: Mapping[str, Any], index: int, letter: str, scale: float) -
         "div",
         tag("b", letter),
         tag("span", place, class_=f"standing {place.replace(' ', '-')}"),
-        tag("span", number(reward, signed=True), class_="reward", aria_label=f"reward {number(reward, signed=True)}"),
+        tag("span", tag("span", "reward ", class_="unseen"), number(reward, signed=True), class_="reward"),
         class_="head",
     )
     fill = tag("i", style=f"width:{100 * share:.1f}%", class_="best" if place == PREFERRED else None)
