@@ -145,7 +145,7 @@ def _config_keys(model: RewardModel, encoder: Encoder) -> dict:
         # Tells pipelines and servers not to put a sigmoid on the output.
         "problem_type": "regression",
         "reward_token_id": encoder.chat.end_id,
-        "pad_token_id": encoder.tokenizer.pad_token_id,
+        "reward_padding_id": encoder.tokenizer.pad_token_id,
     }  # fmt: skip
 
 

@@ -21,8 +21,8 @@ class SequenceReward(PreTrainedModel):
     """A scalar reward for each row of a padded batch, read at the ``<|im_end|>`` that closes the response.
 
     The place is found by its index in each row, so the padding side, the batch and a newline after it do not matter. The head
-    is float32 whatever the backbone's dtype. ``config.reward_token_id`` is the id of ``<|im_end|>``; ``config.reward_head``
-    holds the head's arguments.
+    is float32 whatever the backbone's dtype. ``config.reward_token_id`` is the id of ``<|im_end|>``,
+    ``config.reward_padding_id`` that of padding; ``config.reward_head`` holds the head's arguments.
     """
 
     base_model_prefix = "model"
@@ -124,7 +124,7 @@ class SequenceReward(PreTrainedModel):
     def _mask(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
         if attention_mask is not None:
             return attention_mask
-        padding_id = getattr(self.config, "pad_token_id", None)
+        padding_id = getattr(self.config, "reward_padding_id", None)
         if padding_id is not None and padding_id != self.config.reward_token_id:
             return (input_ids != padding_id).long()
         if len(input_ids) > 1:

@@ -99,14 +99,19 @@ def refusals(folder, conversations):
         "no pixels": refusal(model, {key: right[key] for key in cut}),
         "labels": refusal(model, right | {"labels": lengths}),
     }
-    model.config.pad_token_id = model.config.reward_token_id
+    model.config.reward_padding_id = model.config.reward_token_id
     answers["padding that looks like the end"] = refusal(model, {"input_ids": right["input_ids"]})
     return answers
 
 
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def card(folder):
     """The output of the first example of the model card, run where a user would run it."""
-    code = open(os.path.join(folder, "README.md"), encoding="utf-8").read().split("```python\n")[1].split("```")[0]
+    code = read(os.path.join(folder, "README.md")).split("```python\n")[1].split("```")[0]
     os.chdir(os.path.dirname(folder))
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
@@ -115,7 +120,7 @@ def card(folder):
 
 
 def main():
-    given = json.load(open(sys.argv[1], encoding="utf-8"))
+    given = json.loads(read(sys.argv[1]))
     folders, conversations = given["folders"], given["conversations"]
     # All folders in one process: the classes of two exports must not be taken for each other.
     found = {name: measure(folder, conversations) for name, folder in folders.items()}

@@ -31,8 +31,8 @@ def exported(saved, tmp_path) -> Path:
 
 def test_the_folder_is_complete(exported):
     assert names(exported) == [
-        "README.md", "chat_template.jinja", "config.json", "model.safetensors", "modeling_basereward.py", "preprocessor_config.json",
-        "probe.json", "tokenizer.json", "tokenizer_config.json",
+        "README.md", "chat_template.jinja", "config.json", "model.safetensors", "modeling_basereward.py",
+        "preprocessor_config.json", "probe.json", "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
     config = json.loads((exported / "config.json").read_text())
     assert config["auto_map"] == {"AutoModelForSequenceClassification": "modeling_basereward.BaseRewardForSequenceClassification"}
