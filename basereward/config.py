@@ -21,8 +21,8 @@ def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
     Raises:
         ConfigError: the target does not exist, or does not take a key, or needs one that is not given.
 
-    >>> build({"_target_": "datetime.timedelta", "days": 2}).days
-    2
+    >>> build({"_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
+    Fraction(1, 2)
     """
     if "_target_" not in node:
         raise ConfigError(f"{key or 'node'}: expected a key _target_ with the class to build, found only {sorted(node)}")
@@ -56,7 +56,10 @@ def locate(path: str, key: str = "") -> Callable:
 
 def check_arguments(target: Callable, values: Mapping[str, Any], key: str) -> None:
     """Refuses keys that ``target`` does not take, and missing ones that it needs; an option that is ignored is a trap."""
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError:
+        return  # classes written in C may have none; the call itself checks them
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     dot = f"{key}." if key else ""
