@@ -31,6 +31,7 @@ $(STAMP): always
 endif
 
 install: $(STAMP)  ## make .venv with the pinned versions (TORCH=torch==2.11.0 takes another torch)
+	@echo "$(VENV) is ready: . $(BIN)/activate"
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or 3.12 is needed and none was found; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
@@ -56,7 +57,7 @@ demo: $(STAMP)  ## train a small model on drawn pictures and judge it, with and 
 	@echo "  basereward export model=$(RUN) out=exported"
 
 test: $(STAMP)  ## all tests that need no GPU, and the examples in docstrings
-	OMP_NUM_THREADS=1 $(PYTEST) --doctest-modules tests basereward data_recipes $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTEST) $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## rules and layout of the code (ruff.toml)
 	$(BIN)/ruff check .
