@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import count
+from itertools import count, takewhile
 from typing import Any
 
 from basereward.report.markup import Html, is_number, number, tag
@@ -74,8 +74,9 @@ def _turns(entry: Mapping[str, Any]) -> Html:
     turns, numbers = [], count(1)
     for turn in entry["turns"]:
         parts = [tag("span", f"picture {next(numbers)}", class_="marker") if part is None else part for part in turn["parts"]]
-        if len(entry["pictures"]) == 1 and turn["parts"][0] is None and len(parts) > 1:
-            del parts[0]  # one picture before the text: the card shows just that
+        leading = sum(1 for _ in takewhile(lambda part: part is None, turn["parts"]))
+        if leading == len(entry["pictures"]) < len(parts):
+            del parts[:leading]  # all pictures before the text: the card shows just that
         role = tag("span", turn["role"], class_="role") if len(entry["turns"]) > 1 else None
         is_short = sum(len(part or "") for part in turn["parts"]) <= SHORT_QUESTION
         style = "turn asked" if turn["role"] == "user" and is_short else "turn"

@@ -139,7 +139,7 @@ def _dress(axes: Any, theme: Theme, title: str | None) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("step", color=theme.text, fontsize=9)
     if title:
-        axes.set_title(title, color=theme.text, fontsize=11, fontweight="bold", loc="left", pad=20)
+        axes.set_title(title, color=theme.text, fontsize=11, fontweight="bold", loc="left", pad=24)
 
 
 def _words(run: RunFiles, key: str, form: Callable[[object], str]) -> str:

@@ -185,7 +185,7 @@ def _source_row(name: str, source: Mapping[str, Any]) -> tuple[object, ...]:
 def settings(run: RunFiles) -> Html:
     """The choices at a glance, then the whole config and environment, folded."""
     shown = [(name, value) for name, key in HIGHLIGHTS.items() if (value := run.setting(key)) is not None]
-    shown[2:2] = [(key, _part(node)) for key in ("head", "loss") if isinstance(node := run.setting(key), Mapping)]
+    shown[1:1] = [(key, _part(node)) for key in ("head", "loss") if isinstance(node := run.setting(key), Mapping)]
     facts = (tag("div", tag("dt", name), tag("dd", value)) for name, value in shown)
     parts = [tag("dl", *facts, class_="facts")] if shown else []
     if run.config_text:
