@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 def plan(settings: TrainSettings) -> str:
     """What the run would do, after building every part that needs no weights and no data."""
-    make_loss(settings)
-    build(settings.head, key="head", hidden_size=8)
     check(settings)
     return f"{to_yaml(settings)}\nplan: the config composes and its parts build; nothing was read, trained or written"
 
@@ -91,6 +89,8 @@ def check(settings: TrainSettings) -> None:
             raise ConfigError(f"{key}: expected a value above 0, found {value}")
     if not 0 <= optim.warmup < 1:
         raise ConfigError(f"optim.warmup: expected a share of the steps from 0 to below 1, found {optim.warmup}")
+    make_loss(settings)
+    build(settings.head, key="head", hidden_size=8)  # before the data are read, which can take long
 
 
 def make_loss(settings: TrainSettings) -> Loss:
