@@ -11,6 +11,7 @@ import pytest
 from basereward.cli import STAGES, main
 
 TRAIN = ["train", "run.dir=run"]
+SHORT = ["data.sources.demo.n=8", "data.val.n=4"]  # for mistakes that are found after the data were read
 # command -> pieces of the message: the key or name as it was written, and what was meant.
 MISTAKES = {
     "a word for a number": ([*TRAIN, "optim.lr=fast"], ["optim.lr", "fast", "Float"]),
@@ -28,8 +29,8 @@ MISTAKES = {
     "no file given": ([*TRAIN, "data=custom"], ["data.path"]),
     "a missing file": ([*TRAIN, "data=custom", "data.path=absent.jsonl"], ["absent.jsonl"]),
     "a near file": ([*TRAIN, "data=custom", "data.path=pair.jsonl"], ["pair.jsonl", "pairs.jsonl"]),
-    "a missing backbone": ([*TRAIN, "backbone.path=nowhere/at/all", "backbone.create=null"], ["nowhere/at/all"]),
-    "a missing start": ([*TRAIN, "init_from=runs/absent/final"], ["runs/absent/final"]),
+    "a missing backbone": ([*TRAIN, *SHORT, "backbone.path=nowhere/at/all", "backbone.create=null"], ["nowhere/at/all"]),
+    "a missing start": ([*TRAIN, *SHORT, "init_from=runs/absent/final"], ["runs/absent/final"]),
     "not an override": ([*TRAIN, "fast"], ["fast"]),
     "an unbalanced bracket": ([*TRAIN, "data.sources=[1,"], ["data.sources"]),
     "an unknown stage": (["tarin", "experiment=demo"], ["tarin", "did you mean 'train'"]),
