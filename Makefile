@@ -79,7 +79,7 @@ gpu-check:  ## tests marked gpu and the benchmark on a CUDA machine, with the li
 	rm -rf build/gpu
 	$(GPU_PYTHON) -m pip install --quiet --no-deps --no-build-isolation --target build/gpu .
 	@$(GPU_PYTHON) -c "import pytest" 2>/dev/null || $(GPU_PYTHON) -m pip install --quiet --target build/gpu pytest
-	PYTHONPATH=build/gpu:. $(GPU_PYTHON) -P -m pytest -m gpu tests
+	PYTHONPATH=build/gpu:. $(GPU_PYTHON) -P -m pytest -m gpu tests/gpu
 	PYTHONPATH=build/gpu:. $(GPU_PYTHON) -P -m bench $(BENCH_ARGS)
 
 clean:  ## remove build folders and caches; .venv and runs stay
