@@ -1,6 +1,6 @@
 """VL-RewardBench's data.json -> lengths.json: how many characters the query and the two responses of each row have.
 
-python bench/lengths_from_vl_rewardbench.py path/to/data.json
+Run: python bench/lengths_from_vl_rewardbench.py path/to/data.json
 """
 
 from __future__ import annotations

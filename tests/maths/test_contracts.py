@@ -1,4 +1,4 @@
-"""What every head and every loss owes: the YAMLs of conf/head and conf/loss are found by glob, so a new one is tested as it is."""
+"""What every head and every loss owes. The YAMLs of conf/head and conf/loss are found by glob: a new one is tested as it is."""
 
 from __future__ import annotations
 
