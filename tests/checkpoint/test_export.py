@@ -158,6 +158,28 @@ def test_a_head_of_somebody_elses_package_is_gathered_with_what_it_needs(user_pa
     assert "my_heads" not in source and "# Twice, so that" in source and "class LinearHead(nn.Linear)" in source
 
 
+CARELESS = """
+    from torch import nn
+
+    class CarelessHead(nn.Linear):
+        def __init__(self, hidden_size):
+            super().__init__(hidden_size, 1)
+
+        def forward(self, hidden_ND):
+            return super().forward(hidden_ND.float()).squeeze(-1)
+"""
+
+
+def test_a_head_that_names_no_dtype_is_kept_in_float32_all_the_same(user_package, new_model, comparisons, tmp_path):
+    user_package(careless=CARELESS)
+    model, encoder = new_model({"_target_": "my_heads.careless.CarelessHead"})
+    checkpoint.save(model, encoder, tmp_path / "run", probe=comparisons)
+    export(tmp_path / "run", tmp_path / "out", device="cpu")
+    ours, _ = checkpoint.load(tmp_path / "run", dtype=torch.bfloat16)
+    plain = load_plain(tmp_path / "out", dtype=torch.bfloat16)
+    assert {p.dtype for p in ours.score.parameters()} == {p.dtype for p in plain.score.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
