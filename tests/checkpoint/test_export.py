@@ -61,7 +61,7 @@ def test_bf16_halves_the_weights_and_keeps_the_head(saved, tmp_path, comparisons
     checkpoint.load(folder, dtype=torch.bfloat16)
     rounded, exact = checkpoint.load(folder), checkpoint.load(saved)
     a, b = (np.concatenate([checkpoint.rewards_alone(*pair, c) for c in comparisons]) for pair in (rounded, exact))
-    assert 0 < np.abs(a - b).max() < 1e-2  # measured: 1.3e-3, what rounding the weights alone does to rewards of about 0.3
+    assert 0 < np.abs(a - b).max() < 1e-2  # measured: 6.2e-3, what rounding the weights alone does to rewards up to 0.7
 
 
 def test_a_full_folder_is_not_replaced_unless_told_so(saved, tmp_path):

@@ -20,8 +20,8 @@ from basereward.export import export
 
 HEADS = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((config_folder() / "head").glob("*.yaml"))}
 SCRIPT = Path(__file__).with_name("plain_transformers.py")
-# float32 on a CPU. Rounding follows the size of the head's terms, so the heads here are scaled to rewards below 0.3.
-# Worst seen: 3.2e-7 (linear), 4e-8 (mlp); the same with transformers 5.17 and 5.23.
+# float32 on a CPU. Rounding follows the size of the head's terms, so the heads here are scaled to rewards below 0.2.
+# Worst seen: 3.2e-7 (linear), 4e-8 (mlp).
 EXACT = 1e-6
 
 
