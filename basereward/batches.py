@@ -110,19 +110,24 @@ class ToStep:
 
     Args:
         unit: what weighs 1 in the loss: ``comparison`` (its pairs share it) or ``pair``.
+        count_ties: with ``unit=pair``, tied pairs weigh 1 too; for a loss that reads them.
     """
 
-    def __init__(self, encoder: Encoder, token_budget: int, unit: str):
+    def __init__(self, encoder: Encoder, token_budget: int, unit: str, *, count_ties: bool = False):
         if unit not in ("comparison", "pair"):
             raise ConfigError(f"loss.unit: expected comparison or pair, found {unit!r}")
         self.settings, self.token_budget, self.unit = encoder.patch_settings, token_budget, unit
+        self.count_ties = count_ties
 
     def __call__(self, items: Sequence[Encoded]) -> Step:
         if self.unit == "pair":
-            items = [dataclasses.replace(item, weight=item.weight * len(item.pairs)) for item in items]
+            items = [dataclasses.replace(item, weight=item.weight * self._num_pairs(item)) for item in items]
         plan = plan_packs([item.lengths.packed for item in items], self.token_budget)
         packs = [collate([items[i] for i in members], self.settings) for members in plan]
         return Step(packs, float(sum(item.weight for item in items)))
+
+    def _num_pairs(self, item: Encoded) -> int:
+        return len(item.pairs) + (len(item.ties) if self.count_ties else 0)
 
 
 def make_loader(dataset: EncodedDataset, sampler: BatchSampler, to_step: ToStep, *, workers: int, pin: bool) -> DataLoader:

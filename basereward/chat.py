@@ -51,6 +51,24 @@ class ChatFormat:
         """Token ids of the prefix; each image is still a single marker token."""
         return self.tokenizer(self.prefix_text(messages), add_special_tokens=False)["input_ids"]
 
+    def opening_ids(self) -> list[int]:
+        """Token ids with which the chat template opens the assistant's turn: what the prefix ends with.
+
+        Raises:
+            CheckpointError: the first of them is no special token, by which the opening could be found in a row.
+        """
+        question = [{"role": "user", "content": "a"}]
+        opened, closed = (
+            self.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=opened) for opened in (True, False)
+        )
+        ids = self.tokenizer(opened.removeprefix(closed), add_special_tokens=False)["input_ids"]
+        if not opened.startswith(closed) or not ids or self.tokenizer.convert_ids_to_tokens(ids[0]) not in self._control:
+            raise CheckpointError(
+                f"the chat template of {self.tokenizer.name_or_path!r} opens the assistant's turn with {opened.removeprefix(closed)!r}; "
+                "expected a special token first, such as <|im_start|>, by which a reader of the row finds where the response begins"
+            )
+        return ids
+
     def response_ids(self, response: str) -> list[int]:
         """Token ids of a response and the end-of-turn token that closes it, where the reward is read. No newline follows."""
         text = response.removesuffix(END_OF_TURN)

@@ -13,6 +13,8 @@ from basereward.errors import BaseRewardError, ConfigError, near_matches
 def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
     """Calls the class or function named by ``node["_target_"]`` with the node's other keys and ``runtime``.
 
+    Nodes inside the node that have a ``_target_`` of their own are built first, without ``runtime``.
+
     Args:
         node: such as ``{"_target_": "basereward.heads.mlp.MLPHead", "num_layers": 2}``.
         key: where the node stands in the config (``head``), for messages.
@@ -27,7 +29,8 @@ def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
     if "_target_" not in node:
         raise ConfigError(f"{key or 'node'}: expected a key _target_ with the class to build, found only {sorted(node)}")
     target = locate(node["_target_"], key)
-    values = {name: value for name, value in node.items() if name != "_target_"} | runtime
+    dot = f"{key}." if key else ""
+    values = {name: _built(value, f"{dot}{name}") for name, value in node.items() if name != "_target_"} | runtime
     check_arguments(target, values, key)
     try:
         return target(**values)
@@ -35,6 +38,26 @@ def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
         raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{key or node['_target_']}: {node['_target_']} refused its values {values}: {error}") from error
+
+
+def _built(value: Any, key: str) -> Any:
+    """A value of a node, with every node inside it that has a ``_target_`` replaced by what it builds."""
+    if isinstance(value, Mapping):
+        return build(value, key) if "_target_" in value else {name: _built(inner, f"{key}.{name}") for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_built(inner, f"{key}.{index}") for index, inner in enumerate(value)]
+    return value
+
+
+def has_inner_target(node: Mapping[str, Any]) -> bool:
+    """Whether a node names something to call beside its own ``_target_``."""
+
+    def names_one(value: Any) -> bool:
+        if isinstance(value, Mapping):
+            return "_target_" in value or any(map(names_one, value.values()))
+        return isinstance(value, list | tuple) and any(map(names_one, value))
+
+    return any(names_one(value) for name, value in node.items() if name != "_target_")
 
 
 def locate(path: str, key: str = "") -> Callable:

@@ -122,6 +122,7 @@ def contents(items: Sequence[Comparison]) -> str:
     rows = [
         ("comparisons", f"{len(items):,}"),
         ("pairs", f"{sum(len(item.pairs) for item in items):,}"),
+        ("tied pairs", f"{sum(len(item.ties) for item in items):,}"),
         ("different prompts", f"{len(groups):,}"),
         ("most comparisons of one prompt", f"{max(groups.values()):,}"),
         ("with a system prompt", share(sum(item.messages[0]["role"] == "system" for item in items), len(items))),

@@ -52,7 +52,7 @@ class Encoded:
         response_ids: one (t,) int64 array for each response, closed by the end-of-turn token.
         grids: (1, rows, columns) of patches for each image.
         patches: (P, C*p*p) uint8 for each image; empty before pixels are read.
-        pairs, weight, id, source, category: as in the comparison.
+        pairs, ties, ranks, scores, weight, id, source, category: as in the comparison.
     """
 
     prefix_ids: np.ndarray
@@ -62,6 +62,9 @@ class Encoded:
     grids: list[Grid]
     lengths: Lengths
     pairs: tuple[Pair, ...] = ()
+    ties: tuple[tuple[int, int], ...] = ()
+    ranks: tuple[int, ...] | None = None
+    scores: tuple[float, ...] | None = None
     weight: float = 1.0
     id: str = ""
     source: str = ""
@@ -127,7 +130,7 @@ class Encoder:
         lengths = Lengths(len(prefix_ids), tuple(map(len, response_ids)), tuple(counts))
         return Encoded(
             prefix_ids, position_ids, next_position, response_ids, grids, lengths, pairs=comparison.pairs,
-            weight=comparison.weight, id=comparison.id, source=comparison.source, category=comparison.category, patches=patches,
+            ties=comparison.ties, ranks=comparison.ranks, scores=comparison.scores, weight=comparison.weight, id=comparison.id, source=comparison.source, category=comparison.category, patches=patches,
         )  # fmt: skip
 
     def length(self, comparison: Comparison) -> Lengths:

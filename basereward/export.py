@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from basereward.encode import Encoded, Encoder
 from basereward.errors import CheckpointError, ConfigError
 from basereward.exported.gather import gather
 from basereward.exported.modeling import SequenceReward
-from basereward.model import RewardModel
+from basereward.model import LAST, RewardModel
 from basereward.patches import to_pixel_values
 from basereward.records import Comparison, parse_prompt
 from basereward.runtime import pick_device, set_up_logging, write_json, written_aside
@@ -60,7 +61,7 @@ def export(
     Args:
         model_path: a run, a checkpoint folder, or a Hub id.
         out: folder to write.
-        dtype: of the backbone's weights; the head is always float32.
+        dtype: of the backbone's weights; head and pooling are always float32.
         device: for scoring the probe: auto, cpu, cuda.
         overwrite: replace what is in ``out``.
 
@@ -95,7 +96,7 @@ def _write(model_path: str | Path, folder: Path, *, dtype: str, device: str) -> 
     model, encoder = checkpoint.load(model_path, device=pick_device(device))
     probe = checkpoint.read_probe(checkpoint.resolve(model_path))
     comparisons = [comparison for comparison, _ in probe[1]] if probe else default_probe(encoder)
-    (folder / f"{MODULE}.py").write_text(model_source(type(model.score), type(model.config)), encoding="utf-8")
+    (folder / f"{MODULE}.py").write_text(model_source(model), encoding="utf-8")
     _cast(model.model, getattr(torch, dtype))
     model.save_pretrained(folder)
     _edit_json(folder / "config.json", _config_keys(model, encoder))
@@ -112,10 +113,11 @@ def _cast(backbone: torch.nn.Module, dtype: torch.dtype) -> None:
         parameter.data = parameter.data.to(dtype)
 
 
-def model_source(head_class: type, config_class: type) -> str:
-    """One Python file: the head with all it needs, the model class, and the class that ``auto_map`` names."""
-    imports, definitions = gather([head_class, SequenceReward])
-    return f'''"""A reward model for transformers, written by basereward {__version__}: a backbone and a {head_class.__name__}.
+def model_source(model: RewardModel) -> str:
+    """One Python file: head and pooling with all they need, the model class, and the class that ``auto_map`` names."""
+    head_class, pooling_class, config_class = type(model.score), type(model.pooling), type(model.config)
+    imports, definitions = gather([head_class, pooling_class, SequenceReward])
+    return f'''"""A reward model for transformers, written by basereward {__version__}: a backbone, {pooling_class.__name__} and {head_class.__name__}.
 
 Load it with AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True); see README.md beside this file.
 """
@@ -130,10 +132,11 @@ from transformers import {config_class.__name__}
 
 
 class {CLASS}(SequenceReward):
-    """Rewards of a backbone with a {head_class.__name__}; see ``SequenceReward``."""
+    """Rewards of a backbone with {pooling_class.__name__} and {head_class.__name__}; see ``SequenceReward``."""
 
     config_class = {config_class.__name__}
     head_class = {head_class.__name__}
+    pooling_class = {pooling_class.__name__}
 '''
 
 
@@ -146,6 +149,10 @@ def _config_keys(model: RewardModel, encoder: Encoder) -> dict:
         "problem_type": "regression",
         "reward_token_id": encoder.chat.end_id,
         "reward_padding_id": encoder.tokenizer.pad_token_id,
+        "reward_opening_ids": encoder.chat.opening_ids(),
+        # Checkpoints of the first version have no such keys.
+        "reward_pooling": getattr(model.config, "reward_pooling", LAST),
+        "reward_length_norm": model.length_norm,
     }  # fmt: skip
 
 
@@ -245,17 +252,22 @@ def _pad(rows: Sequence[np.ndarray], padding_id: int, side: str) -> dict[str, to
 
 
 def _facts(model: RewardModel, encoder: Encoder, dtype: str, num_probe: int) -> dict:
-    head = dict(model.config.reward_head)
-    target = locate(head.pop("_target_")).__name__
     settings = encoder.patch_settings
     return {
         "family": model.config.model_type, "hidden_size": model.config.get_text_config().hidden_size,
         "num_parameters": round(sum(p.numel() for p in model.parameters()) / 1e6, 1),
-        "head": f"{target}({', '.join(f'{key}={value!r}' for key, value in head.items())})", "dtype": dtype,
+        "head": _call(model.config.reward_head), "pooling": _call(getattr(model.config, "reward_pooling", LAST)),
+        "length_norm": "divided by log(tokens of the response + 1)" if model.length_norm else "as the head gives it", "dtype": dtype,
         "version": __version__, "num_probe": num_probe,
         "min_pixels": f"{settings.min_pixels:,}" if settings else "0",
         "max_pixels": f"{settings.max_pixels:,}" if settings else "0",
     }  # fmt: skip
+
+
+def _call(node: Mapping[str, Any]) -> str:
+    """A config node as the call that it stands for."""
+    arguments = (f"{key}={value!r}" for key, value in node.items() if key != "_target_")
+    return f"{locate(node['_target_']).__name__}({', '.join(arguments)})"
 
 
 def _card(out: Path, facts: dict) -> str:

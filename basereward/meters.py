@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from basereward.losses.pairs import Pairs
+from basereward.losses.base import Loss
+from basereward.losses.labels import Labels
 from basereward.metrics import outcome
 from basereward.packing import Pack
 from basereward.records import Comparison
@@ -45,10 +46,10 @@ class Meter:
         better, worse, sources, rewards = [], [], [], []
         for pack, reward_R in self.seen:
             reward_R = reward_R.float().cpu().numpy()
-            pairs = pack.pairs
-            better.append(reward_R[pairs.better_P.cpu().numpy()])
-            worse.append(reward_R[pairs.worse_P.cpu().numpy()])
-            sources += [pack.sources[c] for c in pairs.comparison_P.tolist()]
+            labels = pack.labels
+            better.append(reward_R[labels.better_P.cpu().numpy()])
+            worse.append(reward_R[labels.worse_P.cpu().numpy()])
+            sources += [pack.sources[c] for c in labels.comparison_P.tolist()]
             rewards.append(reward_R)
         numbers = pair_numbers(np.concatenate(better), np.concatenate(worse), sources)
         numbers |= reward_numbers(np.concatenate(rewards))
@@ -59,7 +60,12 @@ class Meter:
 
 
 def pair_numbers(better: np.ndarray, worse: np.ndarray, sources: Sequence[str]) -> dict[str, float]:
-    """Accuracy, share of ties and mean margin over pairs, and the accuracy of each source where there are several."""
+    """Accuracy, share of ties and mean margin over pairs, and the accuracy of each source where there are several.
+
+    Nothing where all responses are tied: there is no pair to be right about.
+    """
+    if not len(better):
+        return {}
     result = outcome(better, worse)
     numbers = {"accuracy": result.accuracy, "ties": result.ties / max(1, result.n), "margin": float(np.mean(better - worse))}
     by_source: dict[str, list[int]] = defaultdict(list)
@@ -75,9 +81,7 @@ def reward_numbers(rewards: np.ndarray) -> dict[str, float]:
     return {"reward_mean": float(np.mean(rewards)), "reward_std": float(np.std(rewards))}
 
 
-def evaluate_comparisons(
-    scorer: Scorer, comparisons: Sequence[Comparison], loss: Callable[[torch.Tensor, Pairs], torch.Tensor]
-) -> dict[str, float]:
+def evaluate_comparisons(scorer: Scorer, comparisons: Sequence[Comparison], loss: Loss) -> dict[str, float]:
     """Loss (weighted mean over comparisons), accuracy, ties, margin, per-source accuracy and reward statistics."""
     rewards, better, worse, sources, losses, weights = [], [], [], [], [], []
     for comparison, reward_N in zip(comparisons, scorer.score_comparisons(comparisons)):
@@ -85,7 +89,7 @@ def evaluate_comparisons(
         worse += [reward_N[p.worse] for p in comparison.pairs]
         sources += [comparison.source] * len(comparison.pairs)
         rewards.append(reward_N)
-        losses.append(float(loss(torch.from_numpy(reward_N), Pairs.of([comparison]))[0]))
+        losses.append(float(loss(torch.from_numpy(reward_N), Labels.of([comparison]))[0]))
         weights.append(comparison.weight)
     numbers = {"loss": float(np.average(losses, weights=weights))}
     return numbers | pair_numbers(np.array(better), np.array(worse), sources) | reward_numbers(np.concatenate(rewards))

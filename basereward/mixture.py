@@ -29,6 +29,8 @@ class DataSettings:
     """Instead of `sources`: one file, pattern, folder or Hub dataset whose rows are records."""
     image_root: str | None = None
     """With `path`: folder that relative image paths start from."""
+    keep_ties: bool = False
+    """With `path`: rows whose responses are all tied are kept, for a loss that reads ties."""
     val: Any = None
     """A path or a recipe's config node to validate on; null splits the training data."""
     val_fraction: float = 0.05
@@ -66,7 +68,7 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
         DataError: rows with problems (`on_error: fail`), or no data.
     """
     settings = _settings(data_cfg)
-    sources = settings.sources or {"custom": _custom(settings.path, settings.image_root)}
+    sources = settings.sources or {"custom": _custom(settings.path, settings)}
     comparisons, accounts = _read_all(sources, settings.on_error, "data.sources")
     comparisons, renamed = make_ids_unique(comparisons)
     split_seed = seed if settings.seed is None else settings.seed
@@ -139,6 +141,8 @@ def _settings(cfg: Mapping) -> DataSettings:
         )
     if settings.image_root is not None and settings.path is None:
         raise ConfigError("data.image_root: expected only beside data.path; found data.sources; set image_root in each source")
+    if settings.keep_ties and settings.path is None:
+        raise ConfigError("data.keep_ties: expected only beside data.path; found data.sources; set keep_ties in each source")
     if not isinstance(settings.val_fraction, int | float) or not 0 <= settings.val_fraction < 1:
         raise ConfigError(
             f"data.val_fraction: expected 0 <= x < 1; found {settings.val_fraction!r}; 0.05 sets one row in 20 apart"
@@ -148,8 +152,8 @@ def _settings(cfg: Mapping) -> DataSettings:
     return settings
 
 
-def _custom(path: str | None, image_root: str | None) -> dict:
-    return {"_target_": CUSTOM, "path": path, "image_root": image_root}
+def _custom(path: str | None, settings: DataSettings) -> dict:
+    return {"_target_": CUSTOM, "path": path, "image_root": settings.image_root, "keep_ties": settings.keep_ties}
 
 
 def _read_all(sources: Mapping, on_error: str, key: str) -> tuple[list[Comparison], dict]:
@@ -180,7 +184,7 @@ def _recipe(node: object, key: str, name: str) -> Recipe:
 
 def _read_val(settings: DataSettings) -> tuple[list[Comparison], dict]:
     is_path = isinstance(settings.val, str | os.PathLike)
-    node = _custom(os.fspath(settings.val), settings.image_root) if is_path else settings.val
+    node = _custom(os.fspath(settings.val), settings) if is_path else settings.val
     val, accounts = _read_all({"val": node}, settings.on_error, "data")
     return make_ids_unique(val)[0], accounts
 

@@ -1,4 +1,4 @@
-"""RewardModel: a backbone without language-model head, and a head on the last token of each response."""
+"""RewardModel: a backbone without language-model head, a pooling over each response, and a head on what it gives."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ import torch
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from basereward.backbone import hidden_states, use_tree_attention
-from basereward.config import build, locate
+from basereward.config import build, has_inner_target, locate
 from basereward.errors import CheckpointError, ConfigError
 from basereward.packing import Pack
+from basereward.pooling.length_norm import divide_by_log_length
+
+LAST = {"_target_": "basereward.pooling.last.LastToken"}
 
 
 class RewardModel(PreTrainedModel):
     """Scalar rewards for the responses of a pack.
 
-    The config is the backbone's own, with one more key ``reward_head`` (the head's config node), so that tools which know the
-    family can read the folder. Weights are named ``model.*`` (backbone) and ``score.*`` (head); a linear head is
-    ``score.weight``, the name that transformers' sequence classifiers and vLLM expect. The head is float32 whatever the
-    backbone's dtype: rewards of close responses would tie in bfloat16.
+    The config is the backbone's own, with more keys: ``reward_head`` and ``reward_pooling`` (config nodes; the last token where
+    the latter is absent) and ``reward_length_norm``, so that tools which know the family can read the folder. Weights are named
+    ``model.*`` (backbone), ``score.*`` (head) and ``pooling.*`` (of a pooling that has any); a linear head is ``score.weight``,
+    the name that transformers' sequence classifiers and vLLM expect. Head and pooling are float32 whatever the backbone's dtype:
+    rewards of close responses would tie in bfloat16.
 
     Args:
         config: of the backbone, with ``reward_head``.
@@ -30,7 +34,7 @@ class RewardModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _keep_in_fp32_modules_strict = ["score"]
+    _keep_in_fp32_modules_strict = ["score", "pooling"]
 
     def __init__(self, config: PretrainedConfig, backbone: PreTrainedModel | None = None):
         super().__init__(config)
@@ -42,14 +46,21 @@ class RewardModel(PreTrainedModel):
         # An exported folder names its own model class there; what is saved from here has none.
         config.__dict__.pop("auto_map", None)
         self.model = use_tree_attention(backbone if backbone is not None else AutoModel.from_config(config))
-        self.score = build_head(config)
+        self.score = build_module(config.reward_head, config, key="head")
+        self.pooling = build_module(getattr(config, "reward_pooling", None) or LAST, config, key="pooling")
+        self.length_norm = bool(getattr(config, "reward_length_norm", False))
         self._no_split_modules = self.model._no_split_modules
         self.post_init()
 
     @classmethod
-    def from_backbone(cls, backbone: PreTrainedModel, head: Mapping[str, Any], *, seed: int) -> RewardModel:
-        """A new reward model: the given backbone and a freshly drawn head."""
+    def from_backbone(
+        cls, backbone: PreTrainedModel, head: Mapping[str, Any], *, seed: int, pooling: Mapping[str, Any] | None = None,
+        length_norm: bool = False,
+    ) -> RewardModel:  # fmt: skip
+        """A new reward model: the given backbone, a freshly drawn head and a new pooling (the last token when ``None``)."""
         backbone.config.reward_head = dict(head)
+        backbone.config.reward_pooling = dict(pooling or LAST)
+        backbone.config.reward_length_norm = length_norm
         torch.manual_seed(seed)
         return cls(backbone.config, backbone)
 
@@ -58,16 +69,19 @@ class RewardModel(PreTrainedModel):
 
     def forward(self, pack: Pack) -> torch.Tensor:
         """(R,) float32 rewards of the pack's responses, comparisons in order."""
-        hidden_SD = hidden_states(self.model, pack)
-        return self.score(hidden_SD[pack.reward_index_R])
+        spans = pack.spans
+        reward_R = self.score(self.pooling(hidden_states(self.model, pack), spans))
+        return divide_by_log_length(reward_R, spans) if self.length_norm else reward_R
 
 
-def build_head(config: PretrainedConfig) -> torch.nn.Module:
-    """The head that a config describes.
+def build_module(node: Mapping[str, Any], config: PretrainedConfig, *, key: str) -> torch.nn.Module:
+    """The head or pooling that a config describes.
 
-    A config.json may come from anywhere, so its ``_target_`` is called only when it is a torch module.
+    A config.json may come from anywhere, so its ``_target_`` is called only when it is a torch module, and nothing inside it is.
     """
-    target = locate(config.reward_head.get("_target_", ""), "head")
+    target = locate(node.get("_target_", ""), key)
     if not (isinstance(target, type) and issubclass(target, torch.nn.Module)):
-        raise ConfigError(f"head._target_: expected the class of a torch module, found {config.reward_head['_target_']!r}")
-    return build(config.reward_head, key="head", hidden_size=config.get_text_config().hidden_size)
+        raise ConfigError(f"{key}._target_: expected the class of a torch module, found {node.get('_target_')!r}")
+    if has_inner_target(node):
+        raise ConfigError(f"{key}: expected plain values beside _target_, found another _target_ inside; nothing was called")
+    return build(node, key=key, hidden_size=config.get_text_config().hidden_size)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from basereward.encode import Encoded
-from basereward.losses.pairs import Pairs
+from basereward.losses.labels import Labels
 from basereward.patches import PatchSettings
 from basereward.tree import Piece, Tree
 
@@ -49,8 +49,7 @@ class Pack:
 
     Attributes:
         input_ids: (1, S) int64. position_ids: (3, 1, S) int64. tree: which span is whose.
-        reward_index_R: (R,) int64, position of the last token of each response, comparisons in order.
-        num_responses: responses of each of the C comparisons. pairs: preferences, as indices into the R rewards.
+        num_responses: responses of each of the C comparisons. labels: preferences, as indices into the R rewards.
         ids, sources, categories: of each comparison.
         patches: (P, C*p*p) uint8 of all images, or ``None`` without images. grids: (images, 3) int64.
         pixel_mean, pixel_std: (3,) float32. frames: temporal patch size.
@@ -59,9 +58,8 @@ class Pack:
     input_ids: torch.Tensor
     position_ids: torch.Tensor
     tree: Tree
-    reward_index_R: torch.Tensor
     num_responses: tuple[int, ...]
-    pairs: Pairs
+    labels: Labels
     ids: tuple[str, ...]
     sources: tuple[str, ...]
     categories: tuple[str, ...]
@@ -76,11 +74,15 @@ class Pack:
         """Tokens in the row."""
         return self.input_ids.shape[1]
 
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """[start, end) of each response in the row, end token included, comparisons in order."""
+        return [span for piece in self.tree.pieces for span in zip((piece.prefix_end, *piece.ends), piece.ends)]
+
     def _map(self, move) -> Pack:
-        tensors = ("input_ids", "position_ids", "reward_index_R", "patches", "pixel_mean", "pixel_std")
+        tensors = ("input_ids", "position_ids", "patches", "pixel_mean", "pixel_std")
         moved = {name: move(value) for name in tensors if (value := getattr(self, name)) is not None}
-        pairs = Pairs(*(move(x) for x in vars(self.pairs).values()))
-        return replace(self, **moved, pairs=pairs)
+        return replace(self, **moved, labels=self.labels.map(move))
 
     def to(self, device: torch.device | str) -> Pack:
         """The same pack on another device; ``grids`` stays on the host, where the vision tower reads it."""
@@ -102,22 +104,20 @@ def collate(items: Sequence[Encoded], settings: PatchSettings | None) -> Pack:
         items: encoded with pixels where they have images.
         settings: of the encoder that made them.
     """
-    pieces, ids, positions, ends = [], [], [], []
+    pieces, ids, positions = [], [], []
     offset = 0
     for item in items:
         piece, offset = _piece(item, offset), offset + item.lengths.packed
         pieces.append(piece)
         ids += [item.prefix_ids, *item.response_ids]
         positions += [item.position_ids, *(_continue(item.next_position, len(r)) for r in item.response_ids)]
-        ends += piece.ends
     num_responses = tuple(len(item.response_ids) for item in items)
     return Pack(
         input_ids=torch.from_numpy(np.concatenate(ids))[None],
         position_ids=torch.from_numpy(np.concatenate(positions, axis=1))[:, None],
         tree=Tree(tuple(pieces)),
-        reward_index_R=torch.tensor(ends) - 1,
         num_responses=num_responses,
-        pairs=Pairs.of(items),
+        labels=Labels.of(items),
         ids=tuple(item.id for item in items),
         sources=tuple(item.source for item in items),
         categories=tuple(item.category for item in items),

@@ -1,4 +1,4 @@
-"""Ranks and scores of a row -> which response is better than which."""
+"""Ranks, scores or a choice -> which response is better than which, and which are tied."""
 
 from __future__ import annotations
 
@@ -18,13 +18,62 @@ class Pair:
     worse: int
     margin: float = 0.0
     weight: float = 1.0
+    probability: float = 1.0
+    """That the better one wins; below 1 where judges disagree."""
 
 
-def read_order(row: Mapping, draft: Draft, notes: Notes) -> tuple[tuple[int, ...] | None, tuple[float, ...] | None]:
-    """The ranks (made dense, 0 is best) or the scores of `responses`; (None, None) for a chosen and a rejected one."""
-    keys = [key for key in ("ranks", "scores") if key in row]
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a row says about its responses."""
+
+    pairs: tuple[Pair, ...] = ()
+    ties: tuple[tuple[int, int], ...] = ()
+    ranks: tuple[int, ...] | None = None
+    """Dense, 0 is the best."""
+    scores: tuple[float, ...] | None = None
+
+
+def read_order(row: Mapping, draft: Draft, notes: Notes, *, margin: float = 0.0, keep_ties: bool = False) -> Order:
+    """Every (better, worse) pair of the responses, in order, and every tied one, from ranks, scores, or chosen and rejected.
+
+    Args:
+        margin: of every pair.
+        keep_ties: responses that are all tied are no problem.
+    """
     if draft.is_pair:
-        return None, None
+        pairs = _chosen_pair(row, margin, notes) if len(draft.responses) == 2 else ()
+        _note_same_texts(draft, pairs, notes)
+        return Order(pairs)
+    ranks, scores = _ranks_or_scores(row, draft, notes)
+    if "probability" in row:
+        expected = "`probability` beside `chosen` and `rejected` alone"
+        notes.add("probability of a ranking", expected, "`responses`", "write one row for each pair, or leave it out")
+    goodness = [-rank for rank in ranks] if ranks is not None else scores or ()
+    span = range(len(goodness))
+    pairs = tuple(Pair(i, j, margin) for i in span for j in span if goodness[i] > goodness[j])
+    ties = tuple((i, j) for i in span for j in span if i < j and goodness[i] == goodness[j])
+    if goodness and not pairs and not keep_ties:
+        expected = "at least two responses that differ in rank or score"
+        found = f"all equal to {-goodness[0] if ranks else goodness[0]:g}"
+        notes.add("all responses tied", expected, found, "drop the row, or keep it for a loss that reads ties with keep_ties=true")
+    _note_same_texts(draft, pairs, notes)
+    return Order(pairs, ties, ranks, scores)
+
+
+def _chosen_pair(row: Mapping, margin: float, notes: Notes) -> tuple[Pair, ...]:
+    """The pair of a chosen and a rejected response; a chosen one that more often loses is the worse."""
+    probability = row.get("probability", 1.0)
+    if not is_finite(probability) or not 0 <= probability <= 1:
+        expected = "`probability` that the chosen response wins, from 0 to 1"
+        notes.add("probability not from 0 to 1", expected, shown(probability), "correct `probability` or leave it out")
+        return ()
+    if probability < 0.5:
+        return (Pair(1, 0, margin, probability=1.0 - probability),)
+    return (Pair(0, 1, margin, probability=float(probability)),)
+
+
+def _ranks_or_scores(row: Mapping, draft: Draft, notes: Notes) -> tuple[tuple[int, ...] | None, tuple[float, ...] | None]:
+    keys = [key for key in ("ranks", "scores") if key in row]
     if len(draft.responses) < 2:
         notes.add("fewer than two responses", "at least 2 responses", str(len(draft.responses)), "drop the row")
         return None, None
@@ -61,23 +110,10 @@ def is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def make_pairs(draft: Draft, ranks: Sequence | None, scores: Sequence | None, margin: float, notes: Notes) -> tuple[Pair, ...]:
-    """Every (better, worse) pair of the responses, in order; equal ranks or scores make none."""
-    if draft.is_pair:
-        goodness: Sequence[float] = (1, 0) if len(draft.responses) == 2 else ()
-    else:
-        goodness = [-rank for rank in ranks] if ranks is not None else scores or ()
-    if not goodness:
-        return ()
-    span = range(len(goodness))
-    pairs = tuple(Pair(i, j, margin) for i in span for j in span if goodness[i] > goodness[j])
-    if not pairs:
-        expected = "at least two responses that differ in rank or score"
-        notes.add("all responses tied", expected, f"all equal to {-goodness[0] if ranks else goodness[0]:g}", "drop the row")
+def _note_same_texts(draft: Draft, pairs: Sequence[Pair], notes: Notes) -> None:
     texts = [text.strip() for text in draft.responses]
     same = next((pair for pair in pairs if texts[pair.better] == texts[pair.worse] != ""), None)
     if same is not None:
         kind = "chosen equals rejected" if draft.is_pair else "same text, different rank"
         names = "`chosen` and `rejected`" if draft.is_pair else f"responses {same.better} and {same.worse}"
         notes.add(kind, f"{names} to differ", f"{shown(texts[same.better])} twice", "drop the row or correct one of them")
-    return pairs

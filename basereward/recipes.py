@@ -74,6 +74,8 @@ class Recipe:
         image_root: folder that relative image paths start from; the folder of the row's file when None.
         split, subset: of a saved or Hub dataset.
         check_images: open and decode every image file before training starts.
+        keep_ties: rows whose responses are all tied become comparisons without pairs, for a loss that reads ties; else they are
+            problems.
         source: name of the data source, set from the config.
         card: fields of `Card`.
     """
@@ -86,13 +88,14 @@ class Recipe:
         split: str | None = None,
         subset: str | None = None,
         check_images: bool = True,
+        keep_ties: bool = False,
         source: str = "",
         card: Mapping | None = None,
     ) -> None:
         self.path = os.path.expanduser(os.fspath(path))
         self.image_root = image_root
         self.split, self.subset = split, subset
-        self.check_images = check_images
+        self.check_images, self.keep_ties = check_images, keep_ties
         self.source = source
         self.card = _card(card or {})
         self.is_hub = self._is_hub_id()
@@ -129,7 +132,8 @@ class Recipe:
     def parse(self, row: Mapping, where: str) -> Comparison:
         """`parse_row` with this recipe's image folder, source name, and an id made of file name and row for rows without one."""
         root = os.path.dirname(where) if self.image_root is None and not self.is_hub else self.image_root
-        return parse_row(row, where=where, image_root=root, source=self.source, default_id=os.path.basename(where))
+        default_id = os.path.basename(where)
+        return parse_row(row, where=where, image_root=root, source=self.source, default_id=default_id, keep_ties=self.keep_ties)
 
     def notes(self) -> list[str]:
         """Sentences for the manifest about what this reading did or lacks."""

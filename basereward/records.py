@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from basereward.preferences import Pair, is_finite, make_pairs, read_order
+from basereward.preferences import Pair, is_finite, read_order
 from basereward.problems import Notes, Problem, RowError, counted, report, shown
 from basereward.spellings import SPELLING_KEYS, Draft, read_prompt, read_spelling
 
 __all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_prompt", "parse_row", "report"]
 
-RECORD_KEYS = SPELLING_KEYS | {"image", "images", "ranks", "scores", "id", "source", "category", "margin", "weight", "meta"}
+RECORD_KEYS = SPELLING_KEYS | {"image", "images", "ranks", "scores", "id", "source", "category", "margin", "probability"} | {"weight", "meta"}
 IMAGE_KINDS = 'a path, bytes, a PIL image, or {"bytes", "path"}'
 # Keys that a row may lack without anybody noticing: a misspelt one would be lost in silence, so near misses are refused.
-_SILENT_KEYS = ("image", "images", "margin", "weight", "system")
+_SILENT_KEYS = ("image", "images", "margin", "probability", "weight", "system")
 _IGNORED_KEYS = frozenset(("loss_weight", "rejected_images"))
 
 
@@ -41,7 +41,7 @@ class Comparison:
     responses: tuple[str, ...]
     """At least two."""
     pairs: tuple[Pair, ...]
-    """At least one; the responses of a pair differ."""
+    """At least one, unless all responses are tied and the source keeps such rows; the responses of a pair differ."""
     id: str
     source: str = ""
     """Name of the data source in the config; a row's own `source` is kept in `meta`."""
@@ -52,6 +52,8 @@ class Comparison:
     """0 is the best, without gaps; only when the row had ranks."""
     scores: tuple[float, ...] | None = None
     """Higher is better; only when the row had scores."""
+    ties: tuple[tuple[int, int], ...] = ()
+    """Pairs of responses with equal ranks or scores, the first index below the second."""
     meta: Mapping = field(default_factory=dict)
     where: str = ""
     """`file:line`, for messages."""
@@ -71,8 +73,9 @@ class Comparison:
 
 
 def parse_row(
-    row: object, *, where: str, image_root: str | os.PathLike | None = None, source: str = "", default_id: str = ""
-) -> Comparison:
+    row: object, *, where: str, image_root: str | os.PathLike | None = None, source: str = "", default_id: str = "",
+    keep_ties: bool = False,
+) -> Comparison:  # fmt: skip
     """Turns one row, in any known spelling, into a comparison.
 
     Args:
@@ -81,6 +84,7 @@ def parse_row(
         image_root: folder that relative image paths start from; None leaves them as they are.
         source: the data source's name in the config.
         default_id: the id of a row that has none; `where` when empty.
+        keep_ties: a row whose responses are all tied becomes a comparison without pairs; otherwise it is a problem.
 
     Raises:
         RowError: with every problem of the row.
@@ -98,22 +102,22 @@ def parse_row(
     notes.id = name = str(row.get("id", default_id))
     draft = read_spelling(row, notes)
     images = _images(row, draft, image_root, notes)
-    ranks, scores = read_order(row, draft, notes)
     meta = _meta(row, source, notes)
     weight = _number(row, "weight", 1.0, notes)
-    pairs = make_pairs(draft, ranks, scores, _number(row, "margin", 0.0, notes), notes)
+    order = read_order(row, draft, notes, margin=_number(row, "margin", 0.0, notes), keep_ties=keep_ties)
     notes.raise_if_any()
     return Comparison(
         messages=tuple(draft.messages),
         images=images,
         responses=tuple(draft.responses),
-        pairs=pairs,
+        pairs=order.pairs,
         id=name or where,
         source=source or str(row.get("source", "")),
         category=str(row.get("category", "")),
         weight=weight,
-        ranks=ranks,
-        scores=scores,
+        ranks=order.ranks,
+        scores=order.scores,
+        ties=order.ties,
         meta=meta,
         where=where,
     )

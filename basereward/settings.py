@@ -45,6 +45,14 @@ class OptimSettings:
 
 
 @dataclass
+class RewardSettings:
+    """What is done to the head's output; part of the checkpoint."""
+
+    length_norm: bool | None = None
+    """Divide by log(l + 1), l the tokens of the response; null is the checkpoint's own with ``init_from``, else false."""
+
+
+@dataclass
 class BatchSettings:
     """What an optimizer step sees, and how it is cut to fit memory."""
 
@@ -90,11 +98,14 @@ class TrainSettings:
     backbone: BackboneSettings
     head: dict[str, Any]
     """Config node of the head, with ``_target_``."""
+    pooling: dict[str, Any]
+    """Config node of the pooling, with ``_target_``: which tokens of a response the head sees."""
     loss: dict[str, Any]
     """Config node of the loss, with ``_target_`` and ``unit`` (comparison or pair: what weighs 1)."""
     data: dict[str, Any]
     """Config node of the data; see ``basereward/mixture.py``."""
     run: RunSettings
+    reward: RewardSettings = field(default_factory=RewardSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     init_from: str | None = None

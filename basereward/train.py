@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from transformers import TrainingArguments
 
 from basereward import checkpoint
@@ -18,6 +19,7 @@ from basereward.compose import to_yaml
 from basereward.config import build, locate
 from basereward.encode import Encoder
 from basereward.errors import ConfigError, DataError, near_matches
+from basereward.losses.base import Loss
 from basereward.mixture import DataBundle, load_data
 from basereward.model import RewardModel
 from basereward.report import write_report
@@ -25,7 +27,7 @@ from basereward.run_directory import cut_metrics, is_finished, newest_checkpoint
 from basereward.runtime import pick_device, seed_everything, set_up_logging
 from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
-from basereward.trainer import Loss, RewardTrainer, trained_steps
+from basereward.trainer import RewardTrainer, trained_steps
 
 SETTINGS = TrainSettings
 # Comparisons scored for the report, spread evenly over the rows: enough to find mistakes among, a second's work for the demo.
@@ -61,6 +63,7 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
     seed_everything(settings.run.seed)
     with run_directory(settings) as run_dir:
         data = load_data(settings.data, seed=settings.run.seed)
+        check_data(loss, data)
         model, encoder = start_model(settings)
         dataset = EncodedDataset(data.train, encoder, max_length=settings.batch.max_length, on_long=settings.batch.on_long)
         if not len(dataset):
@@ -89,13 +92,34 @@ def check(settings: TrainSettings) -> None:
             raise ConfigError(f"{key}: expected a value above 0, found {value}")
     if not 0 <= optim.warmup < 1:
         raise ConfigError(f"optim.warmup: expected a share of the steps from 0 to below 1, found {optim.warmup}")
-    make_loss(settings)
-    build(settings.head, key="head", hidden_size=8)  # before the data are read, which can take long
+    # Before the data are read, which can take long.
+    build(settings.pooling, key="pooling", hidden_size=8)
+    check_output_bias(build(settings.head, key="head", hidden_size=8), make_loss(settings), settings)
 
 
 def make_loss(settings: TrainSettings) -> Loss:
     """The loss of the config, without the key that says what weighs 1."""
-    return build({key: value for key, value in settings.loss.items() if key != "unit"}, key="loss")
+    loss = build({key: value for key, value in settings.loss.items() if key != "unit"}, key="loss")
+    if not isinstance(loss, Loss):
+        raise ConfigError(f"loss._target_: expected a subclass of basereward.losses.base.Loss, found {type(loss).__name__}")
+    loss.check_alone()
+    return loss
+
+
+def check_output_bias(head: torch.nn.Module, loss: Loss, settings: TrainSettings) -> None:
+    """Refuses an output bias that nothing would train."""
+    if getattr(head, "output_bias", False) and not loss.sees_shift and not settings.reward.length_norm:
+        raise ConfigError(
+            f"head.output_bias: {loss.name} sees differences of rewards alone, in which an output bias cancels, so its gradient is "
+            "exactly 0; leave it out, or train with a loss that sees a shift (loss=regression, loss=bradley_terry_centered)"
+        )
+
+
+def check_data(loss: Loss, data: DataBundle) -> None:
+    """Refuses data that the loss cannot use, and validation data without a pair to be right about."""
+    loss.check_data([*data.train, *data.val])
+    if data.val and not any(comparison.pairs for comparison in data.val):
+        raise DataError(f"data.val: all responses of all {len(data.val)} comparisons are tied; accuracy needs pairs")
 
 
 def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
@@ -104,13 +128,26 @@ def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
     if settings.init_from is not None:
         model, _ = checkpoint.load(settings.init_from)
         source = checkpoint.resolve(settings.init_from)
+        check_length_norm(model, settings)
     else:
         source = backbone_folder(settings)
         backbone = load_backbone(source, revision=settings.backbone.revision)
-        model = RewardModel.from_backbone(backbone, settings.head, seed=settings.run.seed)
+        model = RewardModel.from_backbone(
+            backbone, settings.head, pooling=settings.pooling, length_norm=bool(settings.reward.length_norm), seed=settings.run.seed
+        )
     if settings.backbone.gradient_checkpointing:
         model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model, Encoder.from_folder(source, revision=settings.backbone.revision, **limits)
+
+
+def check_length_norm(model: RewardModel, settings: TrainSettings) -> None:
+    """Refuses another length normalisation than the one that the model was trained with."""
+    wanted = settings.reward.length_norm
+    if wanted is not None and wanted != model.length_norm:
+        raise ConfigError(
+            f"reward.length_norm: {settings.init_from} was trained with {model.length_norm}, found {wanted}; its head's rewards mean "
+            "something else without it. Leave the key out, or train a new head"
+        )
 
 
 def backbone_folder(settings: TrainSettings) -> str:
@@ -153,7 +190,7 @@ def make_trainer(
     """The trainer with its callbacks."""
     board = tensorboard(run_dir / "tensorboard") if settings.run.tensorboard else None
     callbacks = [Progress(), MetricsFile(run_dir / "metrics.jsonl"), *([board] if board else [])]
-    to_step = ToStep(dataset.encoder, settings.batch.token_budget, settings.loss.get("unit", "comparison"))
+    to_step = ToStep(dataset.encoder, settings.batch.token_budget, settings.loss.get("unit", "comparison"), count_ties=loss.reads_ties)
     return RewardTrainer(
         model=model, args=training_arguments(settings, run_dir, len(dataset), validate=bool(data.val)), dataset=dataset, val=data.val,
         probe=probe, loss=loss, to_step=to_step, workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,
@@ -194,8 +231,12 @@ def finish(trainer: RewardTrainer, settings: TrainSettings, run_dir: Path, probe
 
 
 def report_final(trainer: RewardTrainer, model: RewardModel, run_dir: Path) -> Path:
-    """Scores some validation comparisons, or training ones where there are none, with the final model and writes the report."""
+    """Scores some validation comparisons, or training ones where there are none, with the final model and writes the report.
+
+    Comparisons of tied responses alone are left out: there is nothing to be right about.
+    """
     split, comparisons = ("validation", trainer.val) if trainer.val else ("training", trainer.train_dataset.comparisons)
+    comparisons = [comparison for comparison in comparisons if comparison.pairs]
     num_scored = min(REPORT_COMPARISONS, len(comparisons))
     chosen = [comparisons[i * len(comparisons) // num_scored] for i in range(num_scored)]
     trainer.model.to("cpu")  # room on the device for the final weights, which may be others

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,13 @@ from transformers.trainer_callback import PrinterCallback
 
 from basereward import checkpoint
 from basereward.batches import BatchSampler, EncodedDataset, Step, ToStep, make_loader
-from basereward.losses.pairs import Pairs
+from basereward.losses.base import Loss
 from basereward.meters import Meter, evaluate_comparisons
 from basereward.model import RewardModel
 from basereward.records import Comparison
 from basereward.runtime import written_aside
 from basereward.scorer import Scorer
 
-Loss = Callable[[torch.Tensor, Pairs], torch.Tensor]
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -39,7 +38,7 @@ class RewardTrainer(Trainer):
         model: with float32 weights; bf16 is a matter of ``args`` (autocast).
         args: made by ``train.training_arguments``; ``per_device_train_batch_size`` is the number of comparisons of a step.
         dataset: encoded comparisons. val: comparisons for validation. probe: comparisons stored with each checkpoint.
-        loss: rewards and pairs -> one loss per comparison.
+        loss: rewards and labels -> one loss per comparison.
         to_step: deals a batch into packs. token_budget: of validation packs.
         keep: newest checkpoints kept beside the best.
     """
@@ -76,8 +75,8 @@ class RewardTrainer(Trainer):
             pack = pack.to(self.args.device)
             with self.compute_loss_context_manager():
                 reward_R = model(pack)
-            loss_C = self.loss(reward_R, pack.pairs)
-            share = (loss_C * pack.pairs.weight_C).sum() / inputs.total_weight
+            loss_C = self.loss(reward_R, pack.labels)
+            share = (loss_C * pack.labels.weight_C).sum() / inputs.total_weight
             self.accelerator.backward(share)
             total += share.detach()
             self.meter.add(pack, reward_R.detach())

@@ -127,7 +127,7 @@ def arguments(spec: dict) -> argparse.Namespace:
 def packed_step(model: RewardModel, pack: Pack) -> torch.Tensor:
     """Forward and backward of a pack; (R,) rewards."""
     reward_R = model(pack)
-    BradleyTerry()(reward_R, pack.pairs).sum().backward()
+    BradleyTerry()(reward_R, pack.labels).sum().backward()
     return reward_R.detach()
 
 

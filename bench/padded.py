@@ -10,18 +10,18 @@ from torch import nn
 
 from basereward.encode import Encoded
 from basereward.losses.bradley_terry import BradleyTerry
-from basereward.losses.pairs import Pairs
+from basereward.losses.labels import Labels
 from basereward.patches import to_pixel_values
 from bench.inputs import SETTINGS
 
 
 @dataclass
 class Rows:
-    """A micro-batch: the stock model's arguments, where each row ends, its preferences."""
+    """A micro-batch: the stock model's arguments, where each row ends, its labels."""
 
     inputs: dict[str, torch.Tensor]
     last: torch.Tensor
-    pairs: Pairs
+    labels: Labels
 
 
 def pad(items: Sequence[Encoded], image_id: int, device: torch.device, dtype: torch.dtype) -> Rows:
@@ -38,7 +38,7 @@ def pad(items: Sequence[Encoded], image_id: int, device: torch.device, dtype: to
         "pixel_values": torch.cat([p for p, n in zip(pixels, repeats) for _ in range(n)]).to(dtype),
         "image_grid_thw": torch.tensor([item.grids[0] for item, n in zip(items, repeats) for _ in range(n)]),
     }  # fmt: skip
-    return Rows({key: x.to(device) for key, x in inputs.items()}, (lengths - 1).to(device), Pairs.of(items).to(device))
+    return Rows({key: x.to(device) for key, x in inputs.items()}, (lengths - 1).to(device), Labels.of(items).to(device))
 
 
 def step(model: nn.Module, score: nn.Module, batches: Sequence[Rows]) -> torch.Tensor:
@@ -47,6 +47,6 @@ def step(model: nn.Module, score: nn.Module, batches: Sequence[Rows]) -> torch.T
     for batch in batches:
         hidden = model(**batch.inputs, use_cache=False).last_hidden_state
         reward_R = score(hidden[torch.arange(len(batch.last), device=batch.last.device), batch.last])
-        BradleyTerry()(reward_R, batch.pairs).sum().backward()
+        BradleyTerry()(reward_R, batch.labels).sum().backward()
         rewards.append(reward_R.detach())
     return torch.cat(rewards)

@@ -1,4 +1,4 @@
-"""The model class of an exported folder; exporting copies it below the source of the head (see ``gather.py``).
+"""The model class of an exported folder; exporting copies it below the source of head and pooling (see ``gather.py``).
 
 Letters: B rows, T tokens, D width.
 """
@@ -13,31 +13,40 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from basereward.pooling.length_norm import divide_by_log_length
+
 # The one token that may follow the end of a response: the newline with which chat templates close a turn.
 TOKENS_AFTER_END = 1
 
 
 class SequenceReward(PreTrainedModel):
-    """A scalar reward for each row of a padded batch, read at the ``<|im_end|>`` that closes the response.
+    """A scalar reward for each row of a padded batch, from the response that its last ``<|im_end|>`` closes.
 
-    The place is found by its index in each row, so the padding side, the batch and a newline after it do not matter. The head
-    is float32 whatever the backbone's dtype. ``config.reward_token_id`` is the id of ``<|im_end|>``,
-    ``config.reward_padding_id`` that of padding; ``config.reward_head`` holds the head's arguments.
+    The place is found by its index in each row, so the padding side, the batch and a newline after it do not matter. Head and
+    pooling are float32 whatever the backbone's dtype. ``config.reward_token_id`` is the id of ``<|im_end|>``,
+    ``config.reward_padding_id`` that of padding, ``config.reward_opening_ids`` what opens the assistant's turn;
+    ``config.reward_head`` and ``config.reward_pooling`` hold arguments, ``config.reward_length_norm`` divides by log(length + 1).
     """
 
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _supports_sdpa = _supports_flash_attn = _supports_flex_attn = _supports_attention_backend = True
-    _keep_in_fp32_modules_strict = ["score"]
+    _keep_in_fp32_modules_strict = ["score", "pooling"]
     head_class: type[nn.Module]
+    pooling_class: type[nn.Module]
 
     def __init__(self, config: PretrainedConfig):
         super().__init__(config)
         self.model = AutoModel.from_config(config)
-        arguments = {name: value for name, value in config.reward_head.items() if name != "_target_"}
-        self.score = self.head_class(hidden_size=config.get_text_config().hidden_size, **arguments)
+        self.score = self._part(self.head_class, config.reward_head)
+        self.pooling = self._part(self.pooling_class, config.reward_pooling)
+        self.length_norm = config.reward_length_norm
         self._no_split_modules = self.model._no_split_modules
         self.post_init()
+
+    def _part(self, part: type[nn.Module], node: dict[str, Any]) -> nn.Module:
+        arguments = {name: value for name, value in node.items() if name != "_target_"}
+        return part(hidden_size=self.config.get_text_config().hidden_size, **arguments)
 
     @classmethod
     def from_pretrained(cls, path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any):
@@ -92,19 +101,42 @@ class SequenceReward(PreTrainedModel):
         if kwargs.get("labels") is not None:
             raise ValueError("labels: this model gives rewards and has no loss; it is trained with basereward")
         mask_BT = self._mask(input_ids, attention_mask)
-        ends_B = self.reward_index(input_ids, mask_BT)
+        spans = self.response_spans(input_ids, mask_BT)
         inputs = self._image_inputs(input_ids, pixel_values, image_grid_thw, mm_token_type_ids, kwargs)
         if not inputs and "position_ids" not in kwargs:
             # Without it, left padding would shift the positions of text.
             inputs["position_ids"] = (mask_BT.cumsum(-1) - 1).clamp(min=0)
         options = {"use_cache": False} | inputs | kwargs | {"return_dict": True}
         output = self.model(input_ids=input_ids, attention_mask=mask_BT, **options)
-        hidden_BTD = output.last_hidden_state
-        rows_B = torch.arange(len(input_ids), device=hidden_BTD.device)
-        reward_B = self.score(hidden_BTD[rows_B, ends_B.to(hidden_BTD.device)]).float()
+        reward_B = self.score(self.pooling(output.last_hidden_state.flatten(0, 1), spans)).float()
+        if self.length_norm:
+            reward_B = divide_by_log_length(reward_B, spans)
         return SequenceClassifierOutput(
             logits=reward_B.unsqueeze(-1), hidden_states=output.hidden_states, attentions=output.attentions
         )
+
+    def response_spans(self, input_ids: torch.Tensor, mask_BT: torch.Tensor) -> list[tuple[int, int]]:
+        """[start, end) of each row's response, end token included, counted through the rows laid one after the other."""
+        ends_B = self.reward_index(input_ids, mask_BT)
+        starts_B = ends_B
+        if self.length_norm or self.pooling_class.reads_whole_response:
+            starts_B = self.response_start(input_ids, mask_BT, ends_B)
+        rows = range(0, input_ids.numel(), input_ids.shape[1])
+        return [(row + start, row + end + 1) for row, start, end in zip(rows, starts_B.tolist(), ends_B.tolist())]
+
+    def response_start(self, input_ids: torch.Tensor, mask_BT: torch.Tensor, ends_B: torch.Tensor) -> torch.Tensor:
+        """(B,) index of the first token of each row's response: what follows the last opening of a turn before its end."""
+        opening = self.config.reward_opening_ids
+        place_T = torch.arange(input_ids.shape[1], device=input_ids.device)
+        is_opening_BT = (input_ids == opening[0]) & mask_BT.bool() & (place_T < ends_B.unsqueeze(1))
+        starts_B = torch.where(is_opening_BT, place_T, -1).amax(1) + len(opening)
+        wrong_B = ~is_opening_BT.any(1) | (starts_B > ends_B)
+        if wrong_B.any():
+            raise ValueError(
+                f"row {int(wrong_B.int().argmax())}: expected a response that begins after the opening of an assistant's turn (ids "
+                f"{opening}), found none. Render the conversation with the chat template of this folder"
+            )
+        return starts_B
 
     def reward_index(self, input_ids: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
         """(B,) index of the last ``<|im_end|>`` of each row; a row that goes on after it has an unfinished response."""

@@ -7,27 +7,28 @@ from torch import nn
 
 
 class LinearHead(nn.Linear):
-    """``reward = w . h``.
-
-    There is no bias: a Bradley-Terry loss sees differences of rewards only, so the gradient of an output bias is exactly 0.
+    """``reward = w . h``, and ``+ b`` with an output bias.
 
     Args:
         hidden_size: width D of the hidden states.
-        init_std: standard deviation of the initial weights; ``None`` means ``1 / sqrt(D + 1)``, the value TRL's reward
-            modelling guide recommends (after Stiennon et al. 2020), which starts rewards near unit scale.
+        output_bias: refused in a config unless the loss sees a shift of all rewards: under a loss of reward differences its
+            gradient is exactly 0. Tools that load ``score.weight`` alone would lose it.
+        init_scale: the first weights are drawn from N(0, init_scale^2 / (D + 1)); at 1, the value TRL's reward modelling guide
+            recommends (after Stiennon et al. 2020), first rewards are of unit scale; at 0 they are 0 and the first loss is ln 2.
 
     Source: BaseReward (arXiv 2509.16127), Table 2, the row with one layer and no activation.
     """
 
-    def __init__(self, hidden_size: int, *, init_std: float | None = None):
-        super().__init__(hidden_size, 1, bias=False, dtype=torch.float32)
-        self.init_std = init_std
+    def __init__(self, hidden_size: int, *, output_bias: bool = False, init_scale: float = 1.0):
+        super().__init__(hidden_size, 1, bias=output_bias, dtype=torch.float32)
+        self.output_bias, self.init_scale = output_bias, init_scale
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Draws the weights anew from N(0, init_std^2) with torch's global generator."""
-        std = self.init_std if self.init_std is not None else (self.in_features + 1) ** -0.5
-        nn.init.normal_(self.weight, std=std)
+        """Draws the weights anew with torch's global generator."""
+        nn.init.normal_(self.weight, std=self.init_scale * (self.in_features + 1) ** -0.5)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, hidden_ND: torch.Tensor) -> torch.Tensor:
         """(N, D) of any float dtype -> rewards (N,) in float32."""

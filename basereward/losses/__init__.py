@@ -1,1 +1,1 @@
-"""Losses over rewards: (R,) float32 rewards and the pairs among them -> one loss per comparison (C,)."""
+"""Losses over rewards: (R,) float32 rewards and the labels of their comparisons -> one loss per comparison (C,)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 
 import pytest
@@ -72,19 +71,19 @@ def test_a_response_that_comes_with_its_end_token_gets_no_second_one(encoder):
     assert encoder.chat.response_ids("Yes.<|im_end|>") == encoder.chat.response_ids("Yes.")
 
 
-def test_rewards_are_read_at_the_closing_tokens(encoder, pack, cases):
+def test_spans_are_the_responses_with_their_closing_tokens(encoder, pack, cases):
     packed = pack(cases)
-    index = packed.reward_index_R.tolist()
-    assert (packed.input_ids[0, index] == encoder.chat.end_id).all()
-    assert index == [end - 1 for piece in packed.tree.pieces for end in piece.ends]
-    assert len(index) == sum(len(case.responses) for case in cases) and index[-1] == packed.num_tokens - 1
+    ids = [packed.input_ids[0, start:end].tolist() for start, end in packed.spans]
+    assert ids == [encoder.chat.response_ids(response) for case in cases for response in case.responses]
+    assert packed.spans[-1][1] == packed.num_tokens
 
 
-def test_the_index_decides_not_the_token(model, pack, cases):
-    """With another index another reward: the model reads where it is told."""
+def test_the_span_decides_not_the_token(model, pack, cases, monkeypatch):
+    """With other spans other rewards: the model reads where it is told."""
     packed = pack(cases[:1])
-    moved = dataclasses.replace(packed, reward_index_R=packed.reward_index_R - 1)
-    assert (model(packed) - model(moved)).abs().min() > 1e-4
+    expected, spans = model(packed), packed.spans
+    monkeypatch.setattr(type(packed), "spans", [(start, end - 1) for start, end in spans])
+    assert (model(packed) - expected).abs().min() > 1e-4
 
 
 def test_pieces_cover_the_row_without_gaps(pack, cases):

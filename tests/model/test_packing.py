@@ -49,7 +49,7 @@ def test_a_pack_keeps_its_values_on_the_way(pack, cases):
             found = getattr(moved, name)
             if isinstance(value, torch.Tensor):
                 assert torch.equal(found, value) and found.dtype == value.dtype, name
-            elif name == "pairs":
+            elif name == "labels":
                 assert all(torch.equal(getattr(found, key), x) for key, x in vars(value).items())
             else:
                 assert found == value, name
@@ -63,11 +63,11 @@ def test_a_pack_that_is_kept_for_its_labels_holds_no_pixels_and_no_masks(model, 
     kept = packed.labels_only()
     assert kept.patches is None and packed.patches is not None
     assert kept.tree.pieces == packed.tree.pieces and not kept.tree._masks and packed.tree._masks
-    assert torch.equal(kept.pairs.better_P, packed.pairs.better_P) and kept.ids == packed.ids
+    assert torch.equal(kept.labels.better_P, packed.labels.better_P) and kept.ids == packed.ids
 
 
 def test_pairs_point_at_the_rewards_of_their_comparison(pack, cases):
     packed = pack(cases)
     starts = torch.tensor([0, *packed.num_responses]).cumsum(0)
     expected = [(int(starts[c]) + p.better, int(starts[c]) + p.worse) for c, case in enumerate(cases) for p in case.pairs]
-    assert list(zip(packed.pairs.better_P.tolist(), packed.pairs.worse_P.tolist())) == expected
+    assert list(zip(packed.labels.better_P.tolist(), packed.labels.worse_P.tolist())) == expected

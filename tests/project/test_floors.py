@@ -14,7 +14,7 @@ PACKAGE = ROOT / "basereward"
 # From the ground up; on a floor, in the order in which rooms may see each other. A folder is one room.
 FLOORS = {
     "0 words": "errors problems turns spellings preferences records config settings compose runtime",
-    "1 maths": "losses heads metrics",
+    "1 maths": "losses heads pooling metrics",
     "2 data": "images reading recipes data_recipes mixture demo",
     "3 encoding": "chat patches encode tree packing",
     "4 model": "attention backbone model",

@@ -1,0 +1,23 @@
+"""The config nodes of all heads, poolings and losses, as ``basereward train`` composes them: a new YAML is found by itself."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from basereward.compose import compose, options
+from basereward.settings import TrainSettings
+
+HEADS, POOLINGS, LOSSES = options("head"), options("pooling"), options("loss")
+IN_THE_STEP = ("unit",)
+"""Keys of a loss's YAML that belong to the batch, not to the loss."""
+
+
+@cache
+def _composed(group: str, name: str) -> dict[str, Any]:
+    return getattr(compose("train", [f"{group}={name}", "run.dir=unused"], TrainSettings), group)
+
+
+def node(group: str, name: str) -> dict[str, Any]:
+    """Such as ``node("head", "mlp3_silu")``."""
+    return {key: value for key, value in _composed(group, name).items() if key not in IN_THE_STEP}
