@@ -73,8 +73,8 @@ class Loss:
                     found.setdefault((expected, advice, item.source), []).append(item.id)
         for (expected, advice, source), ids in found.items():
             raise DataError(
-                f"loss {self.name}: expected {expected}; found {len(ids)} comparisons of the source {source!r} that do not, such as "
-                f"{ids[0]!r}; {advice}"
+                f"loss {self.name}: expected {expected}; found otherwise in {len(ids)} of the source {source!r}, such as {ids[0]!r}; "
+                f"{advice}"
             )
 
     def problems(self) -> Iterable[tuple[Callable[[Sourced], bool], str, str]]:

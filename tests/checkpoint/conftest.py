@@ -60,11 +60,11 @@ def comparisons() -> list[Comparison]:
 
 
 @pytest.fixture(scope="session")
-def new_model(tiny_folder) -> Callable[[dict], tuple[RewardModel, Encoder]]:
-    """A head's config node -> a reward model with that head, and its encoder."""
+def new_model(tiny_folder) -> Callable[..., tuple[RewardModel, Encoder]]:
+    """A head's config node, and what else ``from_backbone`` takes -> a reward model, and its encoder."""
 
-    def make(head: dict) -> tuple[RewardModel, Encoder]:
-        return RewardModel.from_backbone(load_backbone(tiny_folder), head, seed=3).eval(), Encoder.from_folder(tiny_folder)
+    def make(head: dict, **parts) -> tuple[RewardModel, Encoder]:
+        return RewardModel.from_backbone(load_backbone(tiny_folder), head, seed=3, **parts).eval(), Encoder.from_folder(tiny_folder)
 
     return make
 

@@ -75,6 +75,7 @@ def measure(folder, conversations):
     return {
         "class": type(model).__name__,
         "head": type(model.score).__name__,
+        "pooling": type(model.pooling).__name__,
         "right": rewards(model, right),
         "left": rewards(model, encode(folder, conversations, side="left")),
         "alone": [rewards(model, encode(folder, [c]))[0] for c in conversations],
@@ -82,7 +83,7 @@ def measure(folder, conversations):
         "with token types": rewards(model, right | {"mm_token_type_ids": kinds}),
         "no mask, left": rewards(model, {k: v for k, v in encode(folder, texts, side="left").items() if k != "attention_mask"}),
         "bf16": rewards(load(folder, torch.bfloat16), right),
-        "bf16 dtypes": sorted({str(p.dtype) for p in load(folder, torch.bfloat16).score.parameters()}),
+        "bf16 dtypes": sorted({str(p.dtype) for n, p in load(folder, torch.bfloat16).named_parameters() if not n.startswith("model.")}),
     }
 
 

@@ -1,4 +1,4 @@
-"""An exported folder gives our rewards in a process where ``import basereward`` raises; every head of ``conf/head`` is tried."""
+"""An exported folder gives our rewards in a process where ``import basereward`` raises; every head on every pooling is tried."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
+from part_nodes import HEADS, POOLINGS, node
 
 from basereward import checkpoint, scorer
-from basereward.compose import config_folder
 from basereward.export import export
 
-HEADS = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((config_folder() / "head").glob("*.yaml"))}
+MODELS = {f"{head}, {pooling}": (head, pooling) for head in HEADS for pooling in POOLINGS}
 SCRIPT = Path(__file__).with_name("plain_transformers.py")
 # float32 on a CPU. Rounding follows the size of the head's terms, so the heads here are scaled to rewards below 0.2.
 # Worst seen: 3.2e-7 (linear), 4e-8 (mlp).
@@ -31,14 +30,16 @@ def difference(found: list[float], expected: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def exported(new_model, comparisons, tmp_path_factory) -> dict[str, Path]:
-    """Head -> exported folder."""
+    """Head and pooling -> exported folder; every other one divides by the logarithm of the length."""
     place = tmp_path_factory.mktemp("heads")
-    for name, head in HEADS.items():
-        model, encoder = new_model(head)
+    for count, (name, (head, pooling)) in enumerate(MODELS.items()):
+        model, encoder = new_model(node("head", head), pooling=node("pooling", pooling), length_norm=count % 2 == 1)
+        for parameter in model.pooling.parameters():
+            parameter.data.normal_(generator=torch.Generator().manual_seed(count))
         list(model.score.parameters())[-1].data *= 0.125
         checkpoint.save(model, encoder, place / name / "checkpoint", probe=comparisons[:2])
         export(place / name / "checkpoint", place / name / "exported", device="cpu")
-    return {name: place / name / "exported" for name in HEADS}
+    return {name: place / name / "exported" for name in MODELS}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def found(exported, conversations, tmp_path_factory) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.fixture(params=HEADS)
+@pytest.fixture(params=MODELS)
 def head(request) -> str:
     return request.param
 
@@ -101,8 +102,11 @@ def test_bf16_keeps_the_head_in_float32(head, found, expected):
 
 
 def test_each_folder_brings_its_own_head(found):
-    heads = [found[name]["head"] for name in HEADS]
-    assert heads == [node["_target_"].rpartition(".")[2] for node in HEADS.values()]
+    def class_name(group: str, name: str) -> str:
+        return node(group, name)["_target_"].rpartition(".")[2]
+
+    heads = [(found[name]["head"], found[name]["pooling"]) for name in MODELS]
+    assert heads == [(class_name("head", head), class_name("pooling", pooling)) for head, pooling in MODELS.values()]
 
 
 @pytest.mark.parametrize(

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pytest
 import torch
+from loss_cases import Item, labels_of_pairs, trl_loss
 
+from basereward.errors import ConfigError
 from basereward.losses.bradley_terry import BradleyTerry
-from basereward.losses.pairs import Pairs
+from basereward.losses.labels import Labels
 from basereward.records import Pair
-
-
-@dataclass
-class Item:
-    """The least that ``Pairs.of`` asks of a comparison."""
-
-    num_responses: int
-    pairs: tuple[Pair, ...]
-    weight: float = 1.0
 
 
 def loss_of(rewards, *pairs: Pair) -> torch.Tensor:
     """The loss of one comparison, in float64."""
     reward_R = torch.as_tensor(rewards, dtype=torch.float64)
-    return BradleyTerry()(reward_R, Pairs.of([Item(len(reward_R), pairs)]))[0]
+    return BradleyTerry()(reward_R, Labels.of([Item(len(reward_R), pairs)]))[0]
 
 
 def test_equal_rewards_give_ln_2():
@@ -57,7 +47,7 @@ def test_a_shift_of_all_rewards_changes_nothing():
 def test_huge_gaps_stay_finite(gap, dtype):
     """At a gap of -1e4 the loss is 1e4 and the gradient -1; ``log(1 + exp(.))`` would be infinite."""
     rewards = torch.tensor([gap, 0.0], dtype=dtype, requires_grad=True)
-    loss = BradleyTerry()(rewards, Pairs.of([Item(2, (Pair(0, 1),))]))[0]
+    loss = BradleyTerry()(rewards, Labels.of([Item(2, (Pair(0, 1),))]))[0]
     loss.backward()
     assert loss.item() == pytest.approx(max(0.0, -gap))
     assert rewards.grad.tolist() == pytest.approx([-1.0, 1.0] if gap < 0 else [0.0, 0.0])
@@ -66,7 +56,7 @@ def test_huge_gaps_stay_finite(gap, dtype):
 def test_the_gradient_pushes_the_better_response_up():
     """dL/dr_better = -sigmoid(-gap): -0.5 at equal rewards."""
     rewards = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-    BradleyTerry()(rewards, Pairs.of([Item(2, (Pair(1, 0),))])).sum().backward()
+    BradleyTerry()(rewards, Labels.of([Item(2, (Pair(1, 0),))])).sum().backward()
     assert rewards.grad.tolist() == [0.5, -0.5]
 
 
@@ -87,23 +77,13 @@ def test_each_comparison_weighs_one_shared_by_its_pairs():
     """One pair at gap 0 and three at gap 1: the losses are ln 2 and log(1 + e^-1), not a mean over four pairs."""
     items = [Item(2, (Pair(0, 1),)), Item(4, (Pair(0, 1), Pair(0, 2), Pair(0, 3)))]
     rewards = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
-    losses = BradleyTerry()(rewards, Pairs.of(items))
+    losses = BradleyTerry()(rewards, Labels.of(items))
     assert losses.tolist() == pytest.approx([math.log(2), math.log1p(math.exp(-1))], abs=1e-12)
-
-
-def test_pairs_of_several_comparisons_point_at_their_own_rewards():
-    items = [Item(3, (Pair(2, 0, margin=0.5),), weight=2.0), Item(2, (Pair(1, 0, weight=0.25), Pair(0, 1)))]
-    pairs = Pairs.of(items)
-    assert pairs.better_P.tolist() == [2, 4, 3] and pairs.worse_P.tolist() == [0, 3, 4]
-    assert pairs.margin_P.tolist() == [0.5, 0.0, 0.0] and pairs.weight_P.tolist() == [1.0, 0.25, 1.0]
-    assert pairs.comparison_P.tolist() == [0, 1, 1] and pairs.weight_C.tolist() == [2.0, 1.0]
-    moved = pairs.to(torch.device("cpu"))
-    assert all(torch.equal(value, vars(moved)[name]) for name, value in vars(pairs).items())
 
 
 def test_gradient_check():
     items = [Item(3, (Pair(0, 1, margin=0.3, weight=2.0), Pair(0, 2), Pair(1, 2))), Item(2, (Pair(1, 0),))]
-    pairs = Pairs.of(items)
+    pairs = Labels.of(items)
     rewards = torch.randn(5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
     assert torch.autograd.gradcheck(lambda reward_R: BradleyTerry()(reward_R, pairs), rewards)
 
@@ -113,8 +93,7 @@ def test_equal_to_trl():
     generator = torch.Generator().manual_seed(2)
     chosen, rejected, margin = torch.randn(3, 64, dtype=torch.float64, generator=generator) * torch.tensor([[4.0], [4.0], [1.0]])
     reward_R = torch.cat([chosen, rejected]).requires_grad_()
-    index, ones = torch.arange(64), torch.ones(64, dtype=torch.float64)
-    ours = BradleyTerry()(reward_R, Pairs(index, index + 64, margin, ones, index, ones)).mean()
+    ours = BradleyTerry()(reward_R, labels_of_pairs(64, margin)).mean()
     (our_grad,) = torch.autograd.grad(ours, reward_R)
     theirs = trl_loss(reward_R[:, None], margin)
     (their_grad,) = torch.autograd.grad(theirs, reward_R)
@@ -123,22 +102,51 @@ def test_equal_to_trl():
     assert abs(ours.item() - trl_loss(reward_R[:, None], None).item()) > 1e-3, "the margins had no effect"
 
 
-def trl_loss(logits: torch.Tensor, margin: torch.Tensor | None) -> torch.Tensor:
-    """TRL's ``compute_loss`` with stubs for everything that is not the loss; chosen rows first, then rejected."""
-    trl = pytest.importorskip("trl", reason="the reference of this test comes with the extra dev")
+def test_label_smoothing_hand_worked():
+    """e = 0.1, gap 2: 0.9 log(1 + e^-2) + 0.1 log(1 + e^2) = 0.9 x 0.1269280 + 0.1 x 2.1269280 = 0.3269280."""
+    loss = BradleyTerry(label_smoothing=0.1)(torch.tensor([2.0, 0.0], dtype=torch.float64), Labels.of([Item(2, (Pair(0, 1),))]))
+    assert loss.item() == pytest.approx(0.3269280, abs=1e-7)
 
-    class Model:
-        training = False
 
-        def __call__(self, **inputs):
-            return SimpleNamespace(logits=logits)
+def test_a_soft_label_hand_worked():
+    """p = 0.75, gap 1: 0.75 log(1 + e^-1) + 0.25 log(1 + e) = 0.75 x 0.3132617 + 0.25 x 1.3132617 = 0.5632617."""
+    assert loss_of([1.0, 0.0], Pair(0, 1, probability=0.75)).item() == pytest.approx(0.5632617, abs=1e-7)
 
-    def gather(x):
-        return x
 
-    trainer = SimpleNamespace(
-        args=SimpleNamespace(center_rewards_coefficient=None), _metrics={"eval": defaultdict(list)}, _total_train_tokens=0,
-        accelerator=SimpleNamespace(gather=gather, gather_for_metrics=gather), _tp_size=1, model=Model(),
-    )  # fmt: skip
-    inputs = {} if margin is None else {"margin": margin}
-    return trl.RewardTrainer.compute_loss(trainer, trainer.model, inputs)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("probability", [0.5, 0.6, 0.9, 1.0])
+@pytest.mark.parametrize("margin", [0.0, 0.7])
+def test_equal_to_binary_cross_entropy(probability, smoothing, margin):
+    """The independent reference: torch's cross entropy between the label and the logit of a win."""
+    rewards = torch.randn(2, dtype=torch.float64, generator=torch.Generator().manual_seed(3)) * 3
+    ours = BradleyTerry(label_smoothing=smoothing)(rewards, Labels.of([Item(2, (Pair(0, 1, margin, probability=probability),))]))
+    target = torch.tensor((1 - smoothing) * probability + smoothing * (1 - probability), dtype=torch.float64)
+    theirs = torch.nn.functional.binary_cross_entropy_with_logits(rewards[0] - rewards[1] - margin, target)
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-7)
+
+
+def test_swapping_a_pair_and_its_probability_changes_nothing():
+    for gap in (-3.0, 0.2, 5.0):
+        forward = loss_of([gap, 0.0], Pair(0, 1, probability=0.8))
+        assert forward.item() == pytest.approx(loss_of([gap, 0.0], Pair(1, 0, probability=0.2)).item(), abs=1e-6)
+
+
+def test_a_soft_label_has_its_minimum_at_its_log_odds():
+    """p = 0.8: the gradient is 0 at the gap log(0.8 / 0.2) = 1.3862944."""
+    rewards = torch.tensor([math.log(4), 0.0], dtype=torch.float64, requires_grad=True)
+    BradleyTerry()(rewards, Labels.of([Item(2, (Pair(0, 1, probability=0.8),))])).sum().backward()
+    assert rewards.grad.abs().max() < 1e-7
+
+
+@pytest.mark.parametrize("gap", [1e4, -1e4])
+def test_soft_labels_stay_finite(gap):
+    rewards = torch.tensor([gap, 0.0], requires_grad=True)
+    loss = BradleyTerry(label_smoothing=0.1)(rewards, Labels.of([Item(2, (Pair(0, 1, probability=0.7),))]))[0]
+    loss.backward()
+    assert loss.isfinite() and rewards.grad.isfinite().all() and loss > 1e3
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 0.5, 1.0])
+def test_a_smoothing_that_turns_labels_round_is_refused(smoothing):
+    with pytest.raises(ConfigError, match="label_smoothing"):
+        BradleyTerry(label_smoothing=smoothing)

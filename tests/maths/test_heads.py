@@ -9,12 +9,15 @@ import torch
 from torch import nn
 
 from basereward.errors import ConfigError
+from basereward.heads.activations import ACTIVATIONS
+from basereward.heads.gated import GatedHead
 from basereward.heads.linear import LinearHead
-from basereward.heads.mlp import ACTIVATIONS, MLPHead
+from basereward.heads.mlp import MLPHead
 
 HEADS = {
     "linear": LinearHead,
     "mlp": MLPHead,
+    "gated": GatedHead,
     "mlp-3": lambda hidden_size: MLPHead(hidden_size, num_layers=3, width=20, activation="tanh"),
 }
 
@@ -64,7 +67,7 @@ def test_every_parameter_is_float32_and_gets_a_finite_gradient(head):
 
 def test_the_last_layer_has_no_bias(head):
     """A loss of reward differences gives an output bias the gradient 0, so there is none: zero states, zero output weights."""
-    last = head if isinstance(head, LinearHead) else list(head)[-1]
+    last = head if isinstance(head, LinearHead) else list(head.children())[-1]
     assert last.bias is None and last.out_features == 1
 
 
@@ -108,14 +111,15 @@ def test_first_rewards_are_of_unit_scale():
     hidden = torch.randn(2000, 256)
     assert LinearHead(256)(hidden).std().item() == pytest.approx(1.0, abs=0.2)
     assert 0.05 < MLPHead(256)(hidden).std().item() < 1.0
+    assert 0.05 < GatedHead(256)(hidden).std().item() < 1.0
 
 
-def test_init_follows_the_seed_and_the_given_deviation():
+def test_init_follows_the_seed_and_the_given_scale():
     torch.manual_seed(3)
-    first = LinearHead(4000, init_std=0.02).weight
+    first = LinearHead(4000, init_scale=2.0).weight
     torch.manual_seed(3)
-    assert torch.equal(first, LinearHead(4000, init_std=0.02).weight)
-    assert first.std().item() == pytest.approx(0.02, rel=0.1)
+    assert torch.equal(first, LinearHead(4000, init_scale=2.0).weight)
+    assert first.std().item() == pytest.approx(2 / 4001**0.5, rel=0.1)
 
 
 def test_a_mistyped_activation_names_the_near_one():
@@ -123,3 +127,54 @@ def test_a_mistyped_activation_names_the_near_one():
         MLPHead(8, activation="slu")
     with pytest.raises(ConfigError, match="num_layers"):
         MLPHead(8, num_layers=0)
+    with pytest.raises(ConfigError, match="silu"):
+        GatedHead(8, activation="sil")
+
+
+def test_gated_hand_worked():
+    """G = I, g = 0, U = 2 I, u = [0, 1], w = [1, 3], h = [1, -1]: silu(1) x 2 + 3 silu(-1) x (-1) = 1.4621 + 0.8068 = 2.2689."""
+    head = GatedHead(2, width=2)
+    with torch.no_grad():
+        head.gate.weight.copy_(torch.eye(2))
+        head.gate.bias.zero_()
+        head.up.weight.copy_(2 * torch.eye(2))
+        head.up.bias.copy_(torch.tensor([0.0, 1.0]))
+        head.out.weight.copy_(torch.tensor([[1.0, 3.0]]))
+    assert head(torch.tensor([[1.0, -1.0]])).item() == pytest.approx(2.2689, abs=1e-4)
+
+
+@pytest.mark.parametrize("hidden_size", [8, 128])
+def test_gated_has_the_weights_of_a_two_layer_mlp(hidden_size):
+    """Two inner matrices of half the width against one; the output is half as wide."""
+    count = {cls: sum(p.numel() for p in cls(hidden_size).parameters()) for cls in (MLPHead, GatedHead)}
+    assert count[MLPHead] - count[GatedHead] == hidden_size // 2
+
+
+@pytest.mark.parametrize("make", [MLPHead, GatedHead])
+def test_inner_biases_can_be_left_out(make):
+    assert all(p.ndim == 2 for p in make(8, bias=False).parameters())
+
+
+@pytest.mark.parametrize("make", [MLPHead, GatedHead])
+def test_dropout_makes_two_passes_of_training_differ_and_none_of_scoring(make):
+    """The documented trap; with a rate of 0 both are the same."""
+    hidden = torch.randn(4, 32)
+    head = make(32, dropout=0.1)
+    assert not torch.equal(head(hidden), head(hidden))
+    head.eval()
+    assert torch.equal(head(hidden), head(hidden))
+    without = make(32)
+    assert torch.equal(without(hidden), without(hidden))
+
+
+def test_dropout_leaves_the_names_of_the_weights_alone():
+    """A head trained with dropout goes on without it, and the other way round."""
+    for make in (MLPHead, GatedHead):
+        make(8).load_state_dict(make(8, dropout=0.5).state_dict())
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+@pytest.mark.parametrize("make", [MLPHead, GatedHead])
+def test_a_share_that_is_none_is_refused(make, dropout):
+    with pytest.raises(ConfigError, match="dropout"):
+        make(8, dropout=dropout)
