@@ -43,7 +43,9 @@ def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
 def _built(value: Any, key: str) -> Any:
     """A value of a node, with every node inside it that has a ``_target_`` replaced by what it builds."""
     if isinstance(value, Mapping):
-        return build(value, key) if "_target_" in value else {name: _built(inner, f"{key}.{name}") for name, inner in value.items()}
+        return (
+            build(value, key) if "_target_" in value else {name: _built(inner, f"{key}.{name}") for name, inner in value.items()}
+        )
     if isinstance(value, list | tuple):
         return [_built(inner, f"{key}.{index}") for index, inner in enumerate(value)]
     return value

@@ -55,7 +55,9 @@ def read_order(row: Mapping, draft: Draft, notes: Notes, *, margin: float = 0.0,
     if goodness and not pairs and not keep_ties:
         expected = "at least two responses that differ in rank or score"
         found = f"all equal to {-goodness[0] if ranks else goodness[0]:g}"
-        notes.add("all responses tied", expected, found, "drop the row, or keep it for a loss that reads ties with keep_ties=true")
+        notes.add(
+            "all responses tied", expected, found, "drop the row, or keep it for a loss that reads ties with keep_ties=true"
+        )
     _note_same_texts(draft, pairs, notes)
     return Order(pairs, ties, ranks, scores)
 

@@ -22,7 +22,9 @@ from basereward.spellings import SPELLING_KEYS, Draft, read_prompt, read_spellin
 
 __all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_prompt", "parse_row", "report"]
 
-RECORD_KEYS = SPELLING_KEYS | {"image", "images", "ranks", "scores", "id", "source", "category", "margin", "probability"} | {"weight", "meta"}
+RECORD_KEYS = SPELLING_KEYS | frozenset(
+    ("image", "images", "ranks", "scores", "id", "source", "category", "margin", "probability", "weight", "meta")
+)
 IMAGE_KINDS = 'a path, bytes, a PIL image, or {"bytes", "path"}'
 # Keys that a row may lack without anybody noticing: a misspelt one would be lost in silence, so near misses are refused.
 _SILENT_KEYS = ("image", "images", "margin", "probability", "weight", "system")

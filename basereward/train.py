@@ -119,7 +119,10 @@ def check_data(loss: Loss, data: DataBundle) -> None:
     """Refuses data that the loss cannot use, and validation data without a pair to be right about."""
     loss.check_data([*data.train, *data.val])
     if data.val and not any(comparison.pairs for comparison in data.val):
-        raise DataError(f"data.val: all responses of all {len(data.val)} comparisons are tied; accuracy needs pairs")
+        raise DataError(
+            f"data: expected validation comparisons with pairs, by which the best checkpoint is chosen; found {len(data.val)}, all "
+            "tied; raise data.val_fraction, or name a file in data.val"
+        )
 
 
 def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
@@ -133,7 +136,11 @@ def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
         source = backbone_folder(settings)
         backbone = load_backbone(source, revision=settings.backbone.revision)
         model = RewardModel.from_backbone(
-            backbone, settings.head, pooling=settings.pooling, length_norm=bool(settings.reward.length_norm), seed=settings.run.seed
+            backbone,
+            settings.head,
+            pooling=settings.pooling,
+            length_norm=bool(settings.reward.length_norm),
+            seed=settings.run.seed,
         )
     if settings.backbone.gradient_checkpointing:
         model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -190,7 +197,9 @@ def make_trainer(
     """The trainer with its callbacks."""
     board = tensorboard(run_dir / "tensorboard") if settings.run.tensorboard else None
     callbacks = [Progress(), MetricsFile(run_dir / "metrics.jsonl"), *([board] if board else [])]
-    to_step = ToStep(dataset.encoder, settings.batch.token_budget, settings.loss.get("unit", "comparison"), count_ties=loss.reads_ties)
+    to_step = ToStep(
+        dataset.encoder, settings.batch.token_budget, settings.loss.get("unit", "comparison"), count_ties=loss.reads_ties
+    )
     return RewardTrainer(
         model=model, args=training_arguments(settings, run_dir, len(dataset), validate=bool(data.val)), dataset=dataset, val=data.val,
         probe=probe, loss=loss, to_step=to_step, workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,

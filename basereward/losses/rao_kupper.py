@@ -34,7 +34,9 @@ class RaoKupper(Loss):
 
     def __init__(self, *, threshold: float = 1.0):
         if not (0 < threshold < math.inf):
-            raise ConfigError(f"loss.threshold: expected a value above 0, found {threshold}; without ties, use loss=bradley_terry")
+            raise ConfigError(
+                f"loss.threshold: expected a value above 0, found {threshold}; without ties, use loss=bradley_terry"
+            )
         self.threshold = threshold
 
     def __call__(self, reward_R: torch.Tensor, labels: Labels) -> torch.Tensor:
@@ -47,7 +49,9 @@ class RaoKupper(Loss):
         log_factor = 2 * self.threshold + math.log(-math.expm1(-2 * self.threshold))
         loss_T = -log_factor - self._log_win(gap_T) - self._log_win(-gap_T)
         weight_X = torch.cat([labels.weight_P.to(loss_P.dtype), torch.ones_like(loss_T)])
-        return labels.mean_per_comparison(torch.cat([loss_P, loss_T]), weight_X, torch.cat([labels.comparison_P, labels.comparison_T]))
+        return labels.mean_per_comparison(
+            torch.cat([loss_P, loss_T]), weight_X, torch.cat([labels.comparison_P, labels.comparison_T])
+        )
 
     def _log_win(self, gap_X: torch.Tensor) -> torch.Tensor:
         return F.logsigmoid(gap_X - self.threshold)

@@ -32,7 +32,9 @@ class Sum(Loss):
                 raise ConfigError(f"loss.weights.{name}: expected 0 or more, found {weight}")
         for name, term in terms.items():
             if not isinstance(term, Loss):
-                raise ConfigError(f"loss.terms.{name}: expected a loss, found {term!r}; give it a _target_ under basereward.losses")
+                raise ConfigError(
+                    f"loss.terms.{name}: expected a loss, found {term!r}; give it a _target_ under basereward.losses"
+                )
         self.terms = {name: (weights.get(name, 1.0), term) for name, term in terms.items() if weights.get(name, 1.0)}
         if not self.terms:
             raise ConfigError("loss.terms: expected at least one term with a weight above 0, found none")

@@ -64,7 +64,9 @@ def new_model(tiny_folder) -> Callable[..., tuple[RewardModel, Encoder]]:
     """A head's config node, and what else ``from_backbone`` takes -> a reward model, and its encoder."""
 
     def make(head: dict, **parts) -> tuple[RewardModel, Encoder]:
-        return RewardModel.from_backbone(load_backbone(tiny_folder), head, seed=3, **parts).eval(), Encoder.from_folder(tiny_folder)
+        return RewardModel.from_backbone(load_backbone(tiny_folder), head, seed=3, **parts).eval(), Encoder.from_folder(
+            tiny_folder
+        )
 
     return make
 

@@ -83,7 +83,9 @@ def measure(folder, conversations):
         "with token types": rewards(model, right | {"mm_token_type_ids": kinds}),
         "no mask, left": rewards(model, {k: v for k, v in encode(folder, texts, side="left").items() if k != "attention_mask"}),
         "bf16": rewards(load(folder, torch.bfloat16), right),
-        "bf16 dtypes": sorted({str(p.dtype) for n, p in load(folder, torch.bfloat16).named_parameters() if not n.startswith("model.")}),
+        "bf16 dtypes": sorted(
+            {str(p.dtype) for n, p in load(folder, torch.bfloat16).named_parameters() if not n.startswith("model.")}
+        ),
     }
 
 
@@ -96,6 +98,7 @@ def refusals(folder, conversations):
     cut["attention_mask"][0, lengths[0] - 1] = 0
     answers = {
         "cut response": refusal(model, right | cut),
+        "no opening": refusal(model, {"input_ids": torch.tensor([[20, 21, model.config.reward_token_id]])}),
         "no end at all": refusal(model, {"input_ids": torch.tensor([[20, 21, 22]])}),
         "no pixels": refusal(model, {key: right[key] for key in cut}),
         "labels": refusal(model, right | {"labels": lengths}),
@@ -126,7 +129,7 @@ def main():
     # All folders in one process: the classes of two exports must not be taken for each other.
     found = {name: measure(folder, conversations) for name, folder in folders.items()}
     first = next(iter(folders.values()))
-    found["refusals"] = refusals(first, conversations)
+    found["refusals"] = refusals(folders[given["reads whole responses"]], conversations)
     found["card"] = card(first)
     found["basereward imported"] = any(name.partition(".")[0] == "basereward" for name in sys.modules)
     print(json.dumps(found))

@@ -61,7 +61,9 @@ def found(exported, conversations, tmp_path_factory) -> dict:
     """What plain transformers measured, all folders in one process."""
     place = tmp_path_factory.mktemp("plain")
     given = place / "given.json"
-    given.write_text(json.dumps({"folders": {k: str(v) for k, v in exported.items()}, "conversations": conversations}))
+    folders = {name: str(folder) for name, folder in exported.items()}
+    wanted = {"folders": folders, "conversations": conversations, "reads whole responses": "mlp, mean"}
+    given.write_text(json.dumps(wanted))
     environment = os.environ | {"HF_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, str(SCRIPT), str(given)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=place, check=False)
@@ -113,6 +115,7 @@ def test_each_folder_brings_its_own_head(found):
     ("case", "message"),
     [
         ("cut response", "row 0: expected a response closed by <|im_end|>"),
+        ("no opening", "row 0: expected a response that begins after the opening"),
         ("no end at all", "row 0: expected a response closed by <|im_end|>"),
         ("no pixels", "no pixels for them"),
         ("labels", "has no loss"),

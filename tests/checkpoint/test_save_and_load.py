@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from part_nodes import HEADS, POOLINGS, node
 from safetensors.torch import load_file, save_file
 
 from basereward import checkpoint
@@ -96,6 +97,64 @@ def test_a_foreign_head_is_refused(saved, head, message):
 def test_a_head_of_another_shape_is_refused(saved):
     edit_weights(saved, lambda weights: weights.update({"score.2.weight": torch.zeros(1, 64)}))
     with pytest.raises(CheckpointError, match="mismatched keys.*score.2.weight"):
+        checkpoint.load(saved)
+
+
+@pytest.fixture
+def pooled(new_model, comparisons, tmp_path) -> Path:
+    """A checkpoint with attention pooling and length normalisation."""
+    model, encoder = new_model(node("head", "gated"), pooling=node("pooling", "attention"), length_norm=True)
+    model.pooling.query.data.normal_(generator=torch.Generator().manual_seed(0))
+    checkpoint.save(model, encoder, tmp_path / "pooled", probe=comparisons)
+    return tmp_path / "pooled"
+
+
+def test_pooling_and_length_normalisation_are_part_of_the_checkpoint(pooled, saved):
+    loaded, _ = checkpoint.load(pooled)
+    assert (type(loaded.pooling).__name__, loaded.length_norm) == ("AttentionOverResponse", True)
+    assert load_file(pooled / "model.safetensors")["pooling.query"].dtype == torch.float32
+    rounded, _ = checkpoint.load(pooled, dtype=torch.bfloat16)
+    assert rounded.pooling.query.dtype == torch.float32 and torch.equal(rounded.pooling.query, loaded.pooling.query)
+    plain, _ = checkpoint.load(saved)
+    assert (type(plain.pooling).__name__, plain.length_norm) == ("LastToken", False)
+
+
+@pytest.mark.parametrize(("head", "pooling"), [(head, pooling) for head in HEADS for pooling in POOLINGS])
+def test_every_head_and_pooling_comes_back_exactly(head, pooling, new_model, comparisons, tmp_path):
+    model, encoder = new_model(node("head", head), pooling=node("pooling", pooling), length_norm=True)
+    for parameter in model.pooling.parameters():
+        parameter.data.normal_(generator=torch.Generator().manual_seed(0))
+    checkpoint.save(model, encoder, tmp_path / "saved", probe=comparisons[:1])
+    loaded, its_encoder = checkpoint.load(tmp_path / "saved")
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values()))
+    assert np.abs(all_rewards(model, encoder, comparisons) - all_rewards(loaded, its_encoder, comparisons)).max() <= 1e-6
+
+
+def test_a_missing_pooling_is_refused(pooled):
+    edit_weights(pooled, lambda weights: weights.pop("pooling.query"))
+    with pytest.raises(CheckpointError, match=r"missing keys: \['pooling.query'\]"):
+        checkpoint.load(pooled)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reward_pooling": {"_target_": "basereward.pooling.mean.MeanOfResponse"}}, "unexpected keys.*pooling.query"),
+        ({"reward_pooling": {"_target_": "basereward.pooling.mean.Mode"}}, "has no 'Mode'"),
+        ({"reward_pooling": {"_target_": "subprocess.run"}}, "expected the class of a torch module"),
+        ({"reward_length_norm": False}, "had rewards"),
+    ],
+)
+def test_a_foreign_pooling_is_refused(pooled, change, message):
+    edit_json(pooled / "config.json", **change)
+    with pytest.raises(BaseRewardError, match=message):
+        checkpoint.load(pooled)
+
+
+def test_another_pooling_without_weights_is_noticed(saved):
+    edit_json(saved / "config.json", reward_pooling={"_target_": "basereward.pooling.mean.MeanOfResponse"})
+    with pytest.raises(CheckpointError, match="had rewards"):
         checkpoint.load(saved)
 
 

@@ -91,6 +91,31 @@ def test_pairs_of_a_ranking_leave_ties_out():
     assert (comparison.ranks, comparison.scores, comparison.weight) == ((2, 0, 2, 1), None, 2.0)
 
 
+def test_equal_ranks_and_scores_are_kept_as_ties():
+    row = {"prompt": "p", "responses": ["a", "b", "c", "d"]}
+    assert parse_row(row | {"ranks": [2, 0, 2, 1]}, where="x").ties == ((0, 2),)
+    assert parse_row(row | {"scores": [1, 5, 1, 1]}, where="x").ties == ((0, 2), (0, 3), (2, 3))
+    assert parse_row(PLAIN, where="x").ties == ()
+
+
+def test_a_row_of_ties_alone_is_kept_when_asked_for():
+    row = {"prompt": "p", "responses": ["a", "b", "c"], "ranks": [4, 4, 4]}
+    comparison = parse_row(row, where="x", keep_ties=True)
+    assert comparison.pairs == () and comparison.ties == ((0, 1), (0, 2), (1, 2)) and comparison.ranks == (0, 0, 0)
+    with pytest.raises(RowError, match="keep_ties=true"):
+        parse_row(row, where="x")
+
+
+@pytest.mark.parametrize(
+    ("probability", "pair"),
+    [(1, Pair(0, 1)), (0.75, Pair(0, 1, probability=0.75)), (0.5, Pair(0, 1, probability=0.5)), (0.25, Pair(1, 0, probability=0.75)),
+     (0, Pair(1, 0)), (None, Pair(0, 1))],
+)  # fmt: skip
+def test_a_probability_says_how_often_the_chosen_one_wins(probability, pair):
+    """Below 1/2 the other one is the better, so that accuracy counts what most judges said."""
+    assert parse_row(PLAIN | {"probability": probability}, where="x").pairs == (pair,)
+
+
 def test_scores_are_higher_for_better():
     comparison = parse_row({"prompt": "p", "responses": ["a", "b", "c"], "scores": [3.0, 4.5, 3]}, where="x")
     assert comparison.pairs == (Pair(1, 0), Pair(1, 2)) and comparison.scores == (3.0, 4.5, 3.0)
@@ -217,6 +242,10 @@ PROBLEMS = [
     (TWO | {"ranks": [0, 0.5]}, "rank not a whole number"),
     (TWO | {"ranks": [-1, 0]}, "rank not a whole number"),
     (TWO | {"ranks": [1, 1]}, "all responses tied"),
+    (PLAIN | {"probability": 1.5}, "probability not from 0 to 1"),
+    (PLAIN | {"probability": "often"}, "probability not from 0 to 1"),
+    (PLAIN | {"probabilty": 0.7}, "misspelt key"),
+    (TWO | {"ranks": [0, 1], "probability": 0.7}, "probability of a ranking"),
     (TWO | {"scores": [0, 0]}, "all responses tied"),
     (TWO | {"responses": ["a", "a "], "ranks": [0, 1]}, "same text, different rank"),
     (TWO | {"responses": ["a", ""], "ranks": [0, 1]}, "empty response"),

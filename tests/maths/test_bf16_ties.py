@@ -55,6 +55,7 @@ def test_a_float32_head_tells_close_responses_apart(name, capsys):
     float32, bf16 = ties(*exact).ties / COMPARISONS, ties(*rounded).ties / COMPARISONS
     agree = np.mean(np.sign((exact[1] - exact[0]).numpy()) == np.sign((rounded[1] - rounded[0]).float().numpy()))
     with capsys.disabled():
-        print(f"\n  {name}: gap {gap:.1%} of the deviation, ties {float32:.2%} in float32, {bf16:.1%} in bf16, same sign {agree:.1%}", end="")
+        numbers = f"ties {float32:.2%} in float32, {bf16:.1%} in bf16, same sign {agree:.1%}"
+        print(f"\n  {name}: gap {gap:.1%} of the deviation, {numbers}", end="")
     assert float32 <= 0.001
     assert bf16 > 0.05

@@ -43,7 +43,9 @@ def test_the_known_parts_are_found():
     table_2 = {"linear", "mlp2_none", "mlp2_tanh", "mlp", "mlp3_silu", "mlp4_silu", "mlp5_silu"}
     assert table_2 | {"gated"} <= set(HEADS)
     assert {"last", "mean", "attention"} <= set(POOLINGS)
-    assert {"bradley_terry", "bradley_terry_centered", "bradley_terry_ties", "rao_kupper", "plackett_luce", "regression"} <= set(LOSSES)
+    assert {"bradley_terry", "bradley_terry_centered", "bradley_terry_ties", "rao_kupper", "plackett_luce", "regression"} <= set(
+        LOSSES
+    )
 
 
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group, names in GROUPS.items() for name in names])
@@ -214,7 +216,9 @@ def test_a_loss_does_not_know_first_from_second(name):
     loss = part("loss", name)
     forward, backward = scored(0.3, 1.0, 0.3, -2.0, margin=0.25), scored(-2.0, 0.3, 1.0, 0.3, margin=0.25)
     reward_R = torch.tensor([0.5, -1.0, 2.0, 0.1], dtype=torch.float64)
-    assert loss(reward_R, Labels.of([forward])).item() == pytest.approx(loss(reward_R.flip(0), Labels.of([backward])).item(), abs=1e-12)
+    assert loss(reward_R, Labels.of([forward])).item() == pytest.approx(
+        loss(reward_R.flip(0), Labels.of([backward])).item(), abs=1e-12
+    )
 
 
 @each("loss")

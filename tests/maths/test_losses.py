@@ -120,7 +120,9 @@ def test_rao_kupper_does_not_know_left_from_right():
 
 def test_rao_kupper_is_bradley_terry_where_the_threshold_vanishes():
     for gap in (-2.0, 0.4):
-        assert of(RaoKupper(threshold=1e-9), [gap, 0.0], pair()) == pytest.approx(of(BradleyTerry(), [gap, 0.0], pair()), abs=1e-8)
+        assert of(RaoKupper(threshold=1e-9), [gap, 0.0], pair()) == pytest.approx(
+            of(BradleyTerry(), [gap, 0.0], pair()), abs=1e-8
+        )
 
 
 def test_rao_kupper_averages_over_pairs_and_ties_together():
@@ -234,8 +236,9 @@ def test_regression_refuses_a_scale_of_zero():
 
 
 def test_regression_names_the_source_that_has_no_scores():
-    items = [scored(1, 2), parse_row({"prompt": "?", "chosen": "a", "rejected": "b"}, where="x", source="mine", default_id="row-7")]
-    with pytest.raises(DataError, match=r"Regression: expected comparisons with `scores`; found otherwise in 1 of the source 'mine'.*row-7"):
+    row = {"prompt": "?", "chosen": "a", "rejected": "b"}
+    items = [scored(1, 2), parse_row(row, where="x", source="mine", default_id="row-7")]
+    with pytest.raises(DataError, match=r"Regression: expected .* `scores`; found otherwise in 1 of the source 'mine'.*row-7"):
         Regression().check_data(items)
     with pytest.raises(DataError, match="scores"):
         Sum(terms={"order": BradleyTerry(), "scores": Regression()}).check_data(items)
@@ -287,7 +290,9 @@ def test_sums_that_mean_nothing_are_refused(terms, weights, message):
         Sum(terms=terms, weights=weights)
 
 
-@pytest.mark.parametrize("loss", [Centering(), TieSquares(), Sum(terms={"a": Centering(), "b": TieSquares()})], ids=lambda x: x.name)
+@pytest.mark.parametrize(
+    "loss", [Centering(), TieSquares(), Sum(terms={"a": Centering(), "b": TieSquares()})], ids=lambda x: x.name
+)
 def test_a_loss_that_knows_no_better_does_not_train_alone(loss):
     with pytest.raises(ConfigError, match="tells better from worse"):
         loss.check_alone()

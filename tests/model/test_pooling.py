@@ -20,7 +20,9 @@ COMBINATIONS = [(head, pooling) for head in HEADS for pooling in POOLINGS]
 def make(folder, head: str, pooling: str, *, dtype=torch.float32, length_norm: bool = False) -> RewardModel:
     """A reward model whose pooling has left its starting point."""
     backbone = load_backbone(folder, dtype=dtype)
-    model = RewardModel.from_backbone(backbone, node("head", head), pooling=node("pooling", pooling), length_norm=length_norm, seed=7)
+    model = RewardModel.from_backbone(
+        backbone, node("head", head), pooling=node("pooling", pooling), length_norm=length_norm, seed=7
+    )
     for parameter in model.pooling.parameters():
         parameter.data.normal_(generator=torch.Generator().manual_seed(1))
     return model
