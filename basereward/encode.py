@@ -130,7 +130,8 @@ class Encoder:
         lengths = Lengths(len(prefix_ids), tuple(map(len, response_ids)), tuple(counts))
         return Encoded(
             prefix_ids, position_ids, next_position, response_ids, grids, lengths, pairs=comparison.pairs,
-            ties=comparison.ties, ranks=comparison.ranks, scores=comparison.scores, weight=comparison.weight, id=comparison.id, source=comparison.source, category=comparison.category, patches=patches,
+            ties=comparison.ties, ranks=comparison.ranks, scores=comparison.scores, weight=comparison.weight, id=comparison.id,
+            source=comparison.source, category=comparison.category, patches=patches,
         )  # fmt: skip
 
     def length(self, comparison: Comparison) -> Lengths:

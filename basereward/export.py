@@ -117,7 +117,8 @@ def model_source(model: RewardModel) -> str:
     """One Python file: head and pooling with all they need, the model class, and the class that ``auto_map`` names."""
     head_class, pooling_class, config_class = type(model.score), type(model.pooling), type(model.config)
     imports, definitions = gather([head_class, pooling_class, SequenceReward])
-    return f'''"""A reward model for transformers, written by basereward {__version__}: a backbone, {pooling_class.__name__} and {head_class.__name__}.
+    parts = f"{pooling_class.__name__} and {head_class.__name__}"
+    return f'''"""A reward model for transformers, written by basereward {__version__}: a backbone, {parts}.
 
 Load it with AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True); see README.md beside this file.
 """
@@ -132,7 +133,7 @@ from transformers import {config_class.__name__}
 
 
 class {CLASS}(SequenceReward):
-    """Rewards of a backbone with {pooling_class.__name__} and {head_class.__name__}; see ``SequenceReward``."""
+    """Rewards of a backbone with {parts}; see ``SequenceReward``."""
 
     config_class = {config_class.__name__}
     head_class = {head_class.__name__}
