@@ -31,8 +31,10 @@ class Progress(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Shows the newest numbers."""
         if "loss" in logs:
-            self.bar.set_postfix_str(f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.3f}, "
-                                     f"{logs['comparisons_per_second']:.0f} cmp/s", refresh=False)  # fmt: skip
+            accuracy = f"accuracy {logs['accuracy']:.3f}, " if "accuracy" in logs else ""  # none among tied responses alone
+            self.bar.set_postfix_str(
+                f"loss {logs['loss']:.4f}, {accuracy}{logs['comparisons_per_second']:.0f} cmp/s", refresh=False
+            )
         if "eval_loss" in logs:
             tqdm.write(f"step {state.global_step:>6}: validation loss {logs['eval_loss']:.4f}, accuracy "
                        f"{logs['eval_accuracy']:.4f}, ties {logs['eval_ties']:.4f}, margin {logs['eval_margin']:.3f}")  # fmt: skip

@@ -180,6 +180,33 @@ def test_a_head_that_names_no_dtype_is_kept_in_float32_all_the_same(user_package
     assert {p.dtype for p in ours.score.parameters()} == {p.dtype for p in plain.score.parameters()} == {torch.float32}
 
 
+CARELESS_POOLING = """
+    import torch
+    from torch import nn
+
+    class CarelessPooling(nn.Linear):
+        reads_whole_response = False
+
+        def __init__(self, hidden_size):
+            super().__init__(hidden_size, hidden_size)
+
+        def forward(self, hidden_SD, spans):
+            return super().forward(torch.stack([hidden_SD[end - 1].float() for _, end in spans]))
+"""
+
+
+def test_a_pooling_of_somebody_elses_package_is_gathered_and_kept_in_float32(user_package, new_model, comparisons, tmp_path):
+    user_package(careless=CARELESS_POOLING)
+    model, encoder = new_model(
+        {"_target_": "basereward.heads.linear.LinearHead"}, pooling={"_target_": "my_heads.careless.CarelessPooling"}
+    )
+    checkpoint.save(model, encoder, tmp_path / "run", probe=comparisons)
+    export(tmp_path / "run", tmp_path / "out", device="cpu")
+    ours, _ = checkpoint.load(tmp_path / "run", dtype=torch.bfloat16)
+    plain = load_plain(tmp_path / "out", dtype=torch.bfloat16)
+    assert {p.dtype for p in ours.pooling.parameters()} == {p.dtype for p in plain.pooling.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

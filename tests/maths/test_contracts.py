@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from dataclasses import replace
@@ -71,6 +72,15 @@ def test_a_head_gives_one_float32_reward_per_state(name):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(head(states), head(states.float()), rtol=0, atol=0)
     torch.testing.assert_close(head(states)[2:3], head(states[2:3]), rtol=0, atol=1e-6)
+
+
+@each("head")
+def test_a_head_computes_in_float32(name, monkeypatch):
+    """To 1e-6 what the same head gives in float64; states or weights rounded to bfloat16 would be off by about 1e-3."""
+    head, states = part("head", name).eval(), torch.randn(50, 16)
+    found = head(states)
+    monkeypatch.setattr(torch.Tensor, "float", lambda self: self)  # our heads lift what they are given
+    torch.testing.assert_close(found.double(), copy.deepcopy(head).double()(states.double()), rtol=0, atol=1e-6)
 
 
 @each("head")

@@ -15,6 +15,7 @@ from basereward.compose import compose
 from basereward.config import build
 from basereward.encode import Encoder
 from basereward.errors import ConfigError, DataError
+from basereward.mixture import DataBundle
 from basereward.records import parse_row
 from basereward.settings import TrainSettings
 
@@ -133,11 +134,6 @@ def test_under_bradley_terry_the_gradient_of_an_output_bias_is_zero():
         (rankings(24, "ranks"), ["loss=regression"], "`scores`; found otherwise in 24 of the source 'custom'"),
         (rankings(24, "ranks", ties=True), ["data.keep_ties=true"], "not tied.*6 of the source 'custom'"),
         (rankings(24, "ranks"), ["data.val_fraction=0", "loss=bradley_terry_scores"], "`scores`"),
-        (
-            rankings(1, "ranks", ties=True) * 3 + rankings(2, "ranks")[1:],
-            ["data.keep_ties=true", "loss=rao_kupper", "data.val_fraction=0.6"],
-            "validation comparisons with pairs",
-        ),
     ],
 )
 def test_data_that_the_loss_cannot_use_leave_no_run_behind(rows, overrides, message, on):
@@ -145,6 +141,22 @@ def test_data_that_the_loss_cannot_use_leave_no_run_behind(rows, overrides, mess
     with pytest.raises(DataError, match=message):
         train.run(settings)
     assert not Path(settings.run.dir).exists()
+
+
+def test_validation_data_of_ties_alone_are_refused():
+    row = {"prompt": "p", "responses": ["a", "b"], "ranks": [0, 0]}
+    tied = parse_row(row, where="x", keep_ties=True)
+    with pytest.raises(DataError, match="validation comparisons with pairs"):
+        train.check_data(build(node("loss", "rao_kupper")), DataBundle([tied], [tied], {}))
+
+
+def test_steps_without_a_pair_log_no_accuracy(on):
+    """One group of tied rows to train on, another to validate: there is nothing to be right about in between."""
+    rows = [*rankings(1, "ranks", ties=True) * 3, rankings(2, "ranks")[1]]
+    settings = on(rows, "data.keep_ties=true", "data.val_fraction=0.3", "loss=rao_kupper")
+    assert train.run(settings) == 0
+    rows = [json.loads(line) for line in (Path(settings.run.dir) / "metrics.jsonl").read_text().splitlines()]
+    assert not any("accuracy" in row for row in rows) and any("eval_accuracy" in row for row in rows)
 
 
 def test_another_length_normalisation_than_the_models_is_refused(on, tmp_path):
