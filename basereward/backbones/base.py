@@ -69,7 +69,7 @@ class Family:
     def image_processor(
         self, folder: str | Path, *, min_pixels: int | None = None, max_pixels: int | None = None, **options: Any
     ) -> Any:
-        """transformers' image processor of a folder or Hub id with our limits; ``None`` for a family without pictures."""
+        """The stock image processor of a folder or Hub id with our limits; ``None`` for a family without pictures."""
         limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
         for name, value in limits.items():
             if value is not None:
@@ -104,9 +104,7 @@ class Family:
         """What ``get_image_features`` returned, as one row of image tokens."""
         raise NotImplementedError
 
-    def enter(
-        self, embeds: torch.Tensor, is_image: torch.Tensor, features: ImageFeatures
-    ) -> tuple[torch.Tensor, dict[str, Any]]:
+    def enter(self, embeds: torch.Tensor, is_image: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, dict[str, Any]]:
         """Puts image features into a row.
 
         Args:

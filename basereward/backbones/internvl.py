@@ -75,7 +75,8 @@ class TileSettings:
         tiles = tiles.reshape(rows * columns, 3, self.side, self.side)
         if rows * columns == 1:
             return np.ascontiguousarray(tiles)
-        return np.concatenate([tiles, self._resized(image, self.side, self.side).transpose(2, 0, 1)[None]])
+        thumbnail = self._resized(image, self.side, self.side).transpose(2, 0, 1)[None]
+        return np.ascontiguousarray(np.concatenate([tiles, thumbnail]))
 
     def _resized(self, image: Image.Image, width: int, height: int) -> np.ndarray:
         return np.asarray(image if image.size == (width, height) else image.resize((width, height), self.resample))

@@ -21,9 +21,7 @@ class Qwen3VL(Qwen2VL):
         deep = (x if isinstance(x, torch.Tensor) else torch.cat(tuple(x)) for x in output.deepstack_features)
         return ImageFeatures(torch.cat(tuple(output.pooler_output)), tuple(deep))
 
-    def enter(
-        self, embeds: torch.Tensor, is_image: torch.Tensor, features: ImageFeatures
-    ) -> tuple[torch.Tensor, dict[str, Any]]:
+    def enter(self, embeds: torch.Tensor, is_image: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, dict[str, Any]]:
         """Scatters the last depth and hands the others to the language model."""
         embeds, options = super().enter(embeds, is_image, features)
         return embeds, options | {"visual_pos_masks": is_image, "deepstack_visual_embeds": list(features.deep)}

@@ -81,7 +81,19 @@ def build_tiny_internvl(folder: str | Path, seed: int = 0) -> Path:
         text_config={"model_type": "qwen2"} | _text(tokenizer), vision_config=vision, image_seq_length=4,
         image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"), tie_word_embeddings=False,
     )  # fmt: skip
-    return _write(folder, seed, tokenizer, InternVLModel, config, INTERNVL_PICTURES)
+    folder = _write(folder, seed, tokenizer, InternVLModel, config, INTERNVL_PICTURES)
+    file = folder / "tokenizer_config.json"
+    # Under these names transformers' InternVLProcessor asks the tokenizer for them.
+    names = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<|video_pad|>",
+    }
+    file.write_text(
+        json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"extra_special_tokens": names}, indent=2), encoding="utf-8"
+    )
+    return folder
 
 
 def build_tiny_qwen2_5(folder: str | Path, seed: int = 0) -> Path:
