@@ -51,12 +51,12 @@ def test_every_family_loads_with_the_rewards_it_was_saved_with(family, saved_fam
 
 
 def test_every_familys_weights_are_covered_by_its_probe(family, saved_family, tmp_path):
-    """0.05 on a weight of the first tensor after the embeddings, of the vision tower where there is one."""
+    """One tensor with its sign turned, of the vision tower where there is one."""
     folder = Path(shutil.copytree(saved_family(family), tmp_path / "checkpoint"))
     towers = ("model.visual.", "model.vision_tower.")
     names = sorted(load_file(folder / "model.safetensors"))
     name = next((n for n in names if n.startswith(towers) and "mlp" in n and "weight" in n), "model.layers.1.mlp.up_proj.weight")
-    edit_weights(folder, lambda weights: weights[name].add_(0.05))
+    edit_weights(folder, lambda weights: weights[name].neg_())
     with pytest.raises(CheckpointError, match="had rewards"):
         checkpoint.load(folder)
 
