@@ -137,7 +137,10 @@ class Encoder:
     def pictures(self, images: Sequence[object], *, pixels: bool = True) -> tuple[list[np.ndarray], list[Grid]]:
         """Patches (none unless ``pixels``) and grids of pictures, in order."""
         if images and self.patch_settings is None:
-            raise CheckpointError(f"this backbone reads text only, and the comparison has {len(images)} image(s)")
+            raise CheckpointError(
+                f"this backbone reads text only, and the comparison has {len(images)} image(s); leave such rows out of the data, "
+                "or choose a backbone that sees (docs/backbones.md)"
+            )
         if not pixels:
             return [], [self.patch_settings.grid(*image_size(ref)) for ref in images]
         pictures = [load_image(ref) for ref in images]

@@ -20,8 +20,8 @@ from basereward.backbones.base import Family, ImageFeatures
 from basereward.errors import ConfigError
 from basereward.patches import Grid, to_pixel_values
 
-# Language models that the tests show to be exact; others of the family (InternLM, Llama, mixtures of experts) are refused.
-TEXT_TYPES = ("qwen2", "qwen3")
+# Language models that the tests show to be exact; others (InternLM in InternVL3-9B, Qwen3 in InternVL3.5) are refused.
+TEXT_TYPES = ("qwen2",)
 
 
 @dataclass(frozen=True)
