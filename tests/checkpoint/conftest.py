@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import transformers.dynamic_module_utils
 from PIL import Image
-
 from twin_folders import CREATE, TEXT_ONLY
 
 from basereward import checkpoint
