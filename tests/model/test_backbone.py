@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from transformers import LlamaConfig, Qwen2Config
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, LlamaConfig, Qwen2Config
 from twin_folders import CREATE, SEEING
 
 from basereward.attention import TREE_ATTENTION
@@ -143,3 +143,13 @@ def test_rewards_are_float32_under_autocast(model, pack, cases):
     assert found.dtype == torch.float32
     with torch.no_grad():
         assert (found - model(pack(cases))).abs().max() < 0.1
+
+
+def test_the_backbone_of_a_published_form_loads_without_its_language_model_head(tiny_folder, tmp_path):
+    """Published folders hold the generating model, with a head and its own names for the weights."""
+    config = AutoConfig.from_pretrained(tiny_folder)
+    kind = AutoModelForImageTextToText if hasattr(config, "vision_config") else AutoModelForCausalLM
+    whole = kind.from_config(config)
+    whole.save_pretrained(tmp_path)
+    expected, found = whole.model.state_dict(), load_backbone(tmp_path).state_dict()
+    assert expected.keys() == found.keys() and all(torch.equal(expected[name], found[name]) for name in expected)
