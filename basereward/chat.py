@@ -8,25 +8,33 @@ from transformers import PreTrainedTokenizerBase
 
 from basereward.errors import CheckpointError
 
-IMAGE_TOKEN = "<|image_pad|>"
 END_OF_TURN = "<|im_end|>"
+NO_TOKEN = -1  # an id that no tokenizer gives
+# Stands for the response while a prompt is rendered; no whitespace, which templates may strip.
+RESPONSE = "\N{INVISIBLE SEPARATOR}response\N{INVISIBLE SEPARATOR}"
 
 
 class ChatFormat:
     """Renders prompts with a tokenizer's own chat template and finds the ids that a reward model needs.
 
+    Args:
+        tokenizer: of the checkpoint.
+        image_token: what the template writes for a picture; ``None`` for a backbone that reads text only.
+        image_markup: what replaces it in the prompt, with one such token in it.
+
     Raises:
-        CheckpointError: when the tokenizer has no chat template or lacks Qwen's special tokens.
+        CheckpointError: when the tokenizer has no chat template or lacks the special tokens.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, image_token: str | None, image_markup: str | None = None):
         if not tokenizer.chat_template:
             raise CheckpointError(
                 f"the tokenizer {tokenizer.name_or_path!r} has no chat template; expected an instruct model's tokenizer, "
                 "such as the one of Qwen2.5-VL-Instruct. Use that tokenizer, or add chat_template.jinja to its folder."
             )
         self.tokenizer = tokenizer
-        self.image_id = self._special(IMAGE_TOKEN)
+        self.image_token, self.image_markup = image_token, image_markup
+        self.image_id = NO_TOKEN if image_token is None else self._special(image_token)
         self.end_id = self._special(END_OF_TURN)
         self._control = tuple(sorted(tokenizer.all_special_tokens + list(tokenizer.get_added_vocab()), key=len, reverse=True))
 
@@ -34,18 +42,29 @@ class ChatFormat:
         vocabulary = self.tokenizer.get_added_vocab()
         if token not in vocabulary:
             raise CheckpointError(
-                f"the tokenizer {self.tokenizer.name_or_path!r} has no special token {token}; expected a Qwen2.5-VL tokenizer, "
+                f"the tokenizer {self.tokenizer.name_or_path!r} has no special token {token}; expected the tokenizer of the backbone, "
                 f"found special tokens {sorted(vocabulary)[:12]}"
             )
         return vocabulary[token]
 
     def prefix_text(self, messages: Sequence[dict]) -> str:
-        """The prompt up to and including the opening of the assistant's turn, one image marker for each image."""
+        """The prompt up to where the response begins, one image marker for each image.
+
+        It is cut out of a whole conversation, so that a response stands where the template would write it: Qwen3's puts an
+        empty block of thoughts before it, which the opening of a turn to generate has not.
+        """
         safe = [{"role": m["role"], "content": [self._safe_part(part) for part in m["content"]]} for m in messages]
         if not any(part["type"] == "image" for m in safe for part in m["content"]):
             # Text-only templates take strings alone; multimodal ones take both.
             safe = [{"role": m["role"], "content": "".join(part["text"] for part in m["content"])} for m in safe]
-        return self.tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True)
+        conversation = [*safe, {"role": "assistant", "content": RESPONSE}]
+        prefix, found, rest = self.tokenizer.apply_chat_template(conversation, tokenize=False).rpartition(RESPONSE)
+        if not found or not rest.startswith(END_OF_TURN):
+            raise CheckpointError(
+                f"the chat template of {self.tokenizer.name_or_path!r} must write a response as it is and close it with "
+                f"{END_OF_TURN}; found {(found + rest)[:80]!r}. Use the template of an instruct model of the family"
+            )
+        return prefix.replace(self.image_token, self.image_markup) if self.image_token else prefix
 
     def prefix_ids(self, messages: Sequence[dict]) -> list[int]:
         """Token ids of the prefix; each image is still a single marker token."""

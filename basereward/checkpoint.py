@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from transformers import AutoConfig, PretrainedConfig
+from transformers import PretrainedConfig
 
-from basereward.backbone import check_family, fetch
+from basereward.backbone import check_family
+from basereward.backbones.find import fetch, fetch_config
 from basereward.encode import Encoder
 from basereward.errors import CheckpointError
 from basereward.images import load_image
@@ -64,7 +65,7 @@ def load(
         CheckpointError: files are missing, weights are missing or foreign, or the probe's rewards differ.
     """
     folder = resolve(path)
-    config = fetch(AutoConfig, folder)
+    config = fetch_config(folder)
     check_family(config)
     if not getattr(config, "reward_head", None):
         raise CheckpointError(

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
+from basereward.backbones.find import fetch_config, find_family
 from basereward.chat import ChatFormat
 from basereward.errors import CheckpointError
 from basereward.images import image_size, load_image
-from basereward.patches import PatchSettings, to_patches
+from basereward.patches import Grid
 from basereward.records import Comparison, Pair
-
-Grid = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,11 @@ class Encoded:
 
     Attributes:
         prefix_ids: (T,) int64, image markers expanded to one id per image token.
-        position_ids: (3, T) int64, temporal, height and width rotary positions of the prefix.
+        position_ids: (A, T) int64 rotary positions of the prefix: temporal, height and width, or one axis (A = 1).
         next_position: position at which every response continues.
         response_ids: one (t,) int64 array for each response, closed by the end-of-turn token.
-        grids: (1, rows, columns) of patches for each image.
-        patches: (P, C*p*p) uint8 for each image; empty before pixels are read.
+        grids: layout of each image, as its family counts it.
+        patches: uint8 patches or tiles of each image, one per row; empty before pixels are read.
         pairs, ties, ranks, scores, weight, id, source, category: as in the comparison.
     """
 
@@ -81,27 +80,29 @@ class Encoder:
     """Turns comparisons into ids, positions and patches with the tokenizer and image limits of one checkpoint.
 
     Args:
-        tokenizer: with Qwen's special tokens and a chat template.
+        tokenizer: with the family's special tokens and a chat template.
         image_processor: whose limits and normalisation are used; ``None`` for a text-only backbone.
+        config: of the backbone; it decides the family.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, image_processor: Qwen2VLImageProcessorPil | None):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, image_processor: Any | None, config: PretrainedConfig):
         self.tokenizer = tokenizer
         self.image_processor = image_processor
-        self.chat = ChatFormat(tokenizer)
-        self.patch_settings = PatchSettings.from_processor(image_processor) if image_processor is not None else None
+        self.family = find_family(config)
+        self.chat = ChatFormat(tokenizer, self.family.image_token, self.family.image_markup)
+        self.patch_settings = self.family.picture_settings(image_processor, config) if image_processor is not None else None
 
     @classmethod
     def from_folder(
         cls, folder: str | Path, *, revision: str | None = None, min_pixels: int | None = None, max_pixels: int | None = None
     ) -> Encoder:
         """Loads the tokenizer and the image processor of a checkpoint folder or Hub id; limits given here replace its own."""
+        config = fetch_config(folder, revision=revision)
         limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
         options = {"trust_remote_code": False} | ({"revision": revision} if revision else {})
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-            options |= {k: v for k, v in limits.items() if v is not None}
-            return cls(tokenizer, Qwen2VLImageProcessorPil.from_pretrained(folder, **options))
+            return cls(tokenizer, find_family(config).image_processor(folder, **limits, **options), config)
         except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"{folder}: expected a tokenizer and preprocessor_config.json beside the weights, found them incomplete; copy "
@@ -125,8 +126,7 @@ class Encoder:
         counts = [self.patch_settings.num_tokens(grid) for grid in grids]
         prefix_ids = expand_markers(self.chat.prefix_ids(comparison.messages), self.chat.image_id, counts)
         response_ids = [np.array(self.chat.response_ids(text), dtype=np.int64) for text in comparison.responses]
-        merge = self.patch_settings.merge_size if self.patch_settings else 1
-        position_ids, next_position = rotary_positions(prefix_ids, self.chat.image_id, grids, merge)
+        position_ids, next_position = self.family.positions(prefix_ids, self.chat.image_id, grids, self.patch_settings)
         lengths = Lengths(len(prefix_ids), tuple(map(len, response_ids)), tuple(counts))
         return Encoded(
             prefix_ids, position_ids, next_position, response_ids, grids, lengths, pairs=comparison.pairs,
@@ -141,12 +141,15 @@ class Encoder:
     def pictures(self, images: Sequence[object], *, pixels: bool = True) -> tuple[list[np.ndarray], list[Grid]]:
         """Patches (none unless ``pixels``) and grids of pictures, in order."""
         if images and self.patch_settings is None:
-            raise CheckpointError(f"this backbone reads text only, and the comparison has {len(images)} image(s)")
+            raise CheckpointError(
+                f"this backbone reads text only, and the comparison has {len(images)} image(s); leave such rows out of the data, "
+                "or choose a backbone that sees (docs/backbones.md)"
+            )
         if not pixels:
             return [], [self.patch_settings.grid(*image_size(ref)) for ref in images]
         pictures = [load_image(ref) for ref in images]
         grids = [self.patch_settings.grid(*picture.size) for picture in pictures]
-        return [to_patches(picture, self.patch_settings) for picture in pictures], grids
+        return [self.patch_settings.cut(picture) for picture in pictures], grids
 
 
 def expand_markers(ids: Sequence[int], image_id: int, counts: Sequence[int]) -> np.ndarray:
@@ -161,39 +164,3 @@ def expand_markers(ids: Sequence[int], image_id: int, counts: Sequence[int]) -> 
     assert len(markers) == len(counts), f"{len(markers)} image markers in the rendered prompt for {len(counts)} images"
     repeats[markers] = counts
     return np.repeat(ids_T, repeats)
-
-
-def rotary_positions(ids_T: np.ndarray, image_id: int, grids: Sequence[Grid], merge: int) -> tuple[np.ndarray, int]:
-    """Qwen2-VL's 3-D positions of a prefix: text counts on all three axes, an image spans its rows and columns from where it
-    starts, and what follows continues after its longer side.
-
-    Args:
-        ids_T: (T,) with one image id for each image token.
-        grids: (1, rows, columns) of patches of each image, in order; merge: patches merged per side.
-
-    Returns:
-        (3, T) int64 and the position of the token after the prefix.
-
-    >>> positions, after = rotary_positions(np.array([5, 9, 9, 6]), 9, [(1, 2, 4)], merge=2)
-    >>> positions.tolist(), after
-    ([[0, 1, 1, 3], [0, 1, 1, 3], [0, 1, 2, 3]], 4)
-
-    Source: Qwen2-VL (arXiv 2409.12191), section 2.1.
-    """
-    positions = np.empty((3, len(ids_T)), dtype=np.int64)
-    at, position = 0, 0
-    markers = np.flatnonzero(ids_T == image_id)
-    taken = 0
-    for _, rows, columns in grids:
-        rows, columns = rows // merge, columns // merge
-        start = markers[taken]
-        taken += rows * columns
-        positions[:, at:start] = np.arange(position, position + start - at)
-        position += start - at
-        at = start + rows * columns
-        positions[0, start:at] = position
-        positions[1, start:at] = np.repeat(np.arange(rows), columns) + position
-        positions[2, start:at] = np.tile(np.arange(columns), rows) + position
-        position += max(rows, columns)
-    positions[:, at:] = np.arange(position, position + len(ids_T) - at)
-    return positions, int(position + len(ids_T) - at)

@@ -23,7 +23,6 @@ from basereward.errors import CheckpointError, ConfigError
 from basereward.exported.gather import gather
 from basereward.exported.modeling import SequenceReward
 from basereward.model import LAST, RewardModel
-from basereward.patches import to_pixel_values
 from basereward.records import Comparison, parse_prompt
 from basereward.runtime import pick_device, set_up_logging, write_json, written_aside
 from basereward.settings import ExportSettings
@@ -236,8 +235,8 @@ def padded_rows(item: Encoded, encoder: Encoder, *, side: str) -> dict[str, torc
         settings = encoder.patch_settings
         patches = torch.from_numpy(np.concatenate(item.patches * len(rows)))
         mean, std = torch.tensor(settings.mean), torch.tensor(settings.std)
-        batch["pixel_values"] = to_pixel_values(patches, mean, std, frames=settings.frames)
-        batch["image_grid_thw"] = torch.tensor(item.grids * len(rows))
+        grids = torch.tensor(item.grids * len(rows))
+        batch |= encoder.family.vision_inputs(patches, grids, mean=mean, std=std, frames=settings.frames)
     return batch
 
 

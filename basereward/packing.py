@@ -13,7 +13,7 @@ import torch
 
 from basereward.encode import Encoded
 from basereward.losses.labels import Labels
-from basereward.patches import PatchSettings
+from basereward.patches import PictureSettings
 from basereward.tree import Piece, Tree
 
 
@@ -48,11 +48,11 @@ class Pack:
     """What one forward pass sees: several comparisons in one row, no padding.
 
     Attributes:
-        input_ids: (1, S) int64. position_ids: (3, 1, S) int64. tree: which span is whose.
+        input_ids: (1, S) int64. position_ids: (A, 1, S) int64, A axes. tree: which span is whose.
         num_responses: responses of each of the C comparisons. labels: preferences, as indices into the R rewards.
         ids, sources, categories: of each comparison.
-        patches: (P, C*p*p) uint8 of all images, or ``None`` without images. grids: (images, 3) int64.
-        pixel_mean, pixel_std: (3,) float32. frames: temporal patch size.
+        patches: uint8 patches or tiles of all images, one per row, or ``None`` without images. grids: (images, 3) int64.
+        pixel_mean, pixel_std: (3,) float32. frames: how often a still picture's frame is repeated.
     """
 
     input_ids: torch.Tensor
@@ -97,7 +97,7 @@ class Pack:
         return self._map(torch.Tensor.pin_memory)
 
 
-def collate(items: Sequence[Encoded], settings: PatchSettings | None) -> Pack:
+def collate(items: Sequence[Encoded], settings: PictureSettings | None) -> Pack:
     """Lays comparisons side by side in one row.
 
     Args:
@@ -110,7 +110,7 @@ def collate(items: Sequence[Encoded], settings: PatchSettings | None) -> Pack:
         piece, offset = _piece(item, offset), offset + item.lengths.packed
         pieces.append(piece)
         ids += [item.prefix_ids, *item.response_ids]
-        positions += [item.position_ids, *(_continue(item.next_position, len(r)) for r in item.response_ids)]
+        positions += [item.position_ids, *(_continue(item, len(r)) for r in item.response_ids)]
     num_responses = tuple(len(item.response_ids) for item in items)
     return Pack(
         input_ids=torch.from_numpy(np.concatenate(ids))[None],
@@ -130,11 +130,12 @@ def _piece(item: Encoded, offset: int) -> Piece:
     return Piece(offset, middle, tuple(int(end) for end in middle + np.cumsum(item.lengths.responses)))
 
 
-def _continue(start: int, count: int) -> np.ndarray:
-    return np.broadcast_to(np.arange(start, start + count), (3, count))
+def _continue(item: Encoded, count: int) -> np.ndarray:
+    following = np.arange(item.next_position, item.next_position + count)
+    return np.broadcast_to(following, (len(item.position_ids), count))
 
 
-def _images(items: Sequence[Encoded], settings: PatchSettings | None) -> dict:
+def _images(items: Sequence[Encoded], settings: PictureSettings | None) -> dict:
     patches = [patch for item in items for patch in item.patches]
     if not patches:
         return {}

@@ -8,16 +8,46 @@ Letters: P patches, C colour channels, H height and W width in pixels, p patch s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 
+Grid = tuple[int, int, int]
+
+
+class PictureSettings(Protocol):
+    """What encoding and packing ask of a family's way to cut pictures.
+
+    Attributes:
+        min_pixels, max_pixels: limits on height x width after resizing.
+        mean, std: per channel, for pixels scaled to [0, 1]. frames: how often a still picture's frame is repeated.
+    """
+
+    min_pixels: int
+    max_pixels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    frames: int
+
+    def grid(self, width: int, height: int) -> Grid:
+        """The layout of a picture of this size."""
+        ...
+
+    def num_tokens(self, grid: Grid) -> int:
+        """Tokens that a picture of this layout takes in the prompt."""
+        ...
+
+    def cut(self, image: Image.Image) -> np.ndarray:
+        """An RGB picture -> uint8, one row per patch or tile."""
+        ...
+
 
 @dataclass(frozen=True)
 class PatchSettings:
-    """How a checkpoint cuts pictures, read from its image processor.
+    """How Qwen's vision towers cut a picture: the whole of it, in patches; read from a checkpoint's image processor.
 
     Attributes:
         min_pixels, max_pixels: limits on height x width after resizing.
@@ -48,14 +78,18 @@ class PatchSettings:
         h, w = smart_resize(height, width, self.patch_size * self.merge_size, self.min_pixels, self.max_pixels)
         return w, h
 
-    def grid(self, width: int, height: int) -> tuple[int, int, int]:
+    def grid(self, width: int, height: int) -> Grid:
         """(1, rows, columns) of patches for a picture of this size."""
         w, h = self.resized(width, height)
         return 1, h // self.patch_size, w // self.patch_size
 
-    def num_tokens(self, grid: tuple[int, int, int]) -> int:
+    def num_tokens(self, grid: Grid) -> int:
         """Tokens that a picture of this grid takes in the prompt."""
         return grid[0] * grid[1] * grid[2] // self.merge_size**2
+
+    def cut(self, image: Image.Image) -> np.ndarray:
+        """An RGB picture -> (P, C*p*p) uint8, in the order the vision tower expects (merge blocks first)."""
+        return to_patches(image, self)
 
 
 def to_patches(image: Image.Image, settings: PatchSettings) -> np.ndarray:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLModel
 
-from basereward.encode import Encoded, Lengths, rotary_positions
+from basereward.backbones.qwen2_vl import rotary_positions
+from basereward.encode import Encoded, Lengths
 from basereward.model import RewardModel
 from basereward.patches import PatchSettings
 from basereward.records import Pair

@@ -1,15 +1,28 @@
-"""What all tests share: one tiny member of the model family, built once per session."""
+"""What all tests share: tiny members of the model families, each built once per session."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from twin_folders import CREATE
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint folder of a small, randomly initialised Qwen2.5-VL with its tokenizer; not to be written to."""
-    from basereward.demo import build_tiny_backbone
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The name of a tiny backbone -> its checkpoint folder; not to be written to."""
+    from basereward.config import locate
 
-    return build_tiny_backbone(tmp_path_factory.mktemp("tiny") / "backbone")
+    @functools.cache
+    def make(name: str) -> Path:
+        return locate(CREATE[name])(tmp_path_factory.mktemp(name) / "backbone")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(twin) -> Path:
+    """A checkpoint folder of a small, randomly initialised Qwen2.5-VL with its tokenizer; not to be written to."""
+    return twin("tiny")

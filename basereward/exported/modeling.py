@@ -103,8 +103,8 @@ class SequenceReward(PreTrainedModel):
         mask_BT = self._mask(input_ids, attention_mask)
         spans = self.response_spans(input_ids, mask_BT)
         inputs = self._image_inputs(input_ids, pixel_values, image_grid_thw, mm_token_type_ids, kwargs)
-        if not inputs and "position_ids" not in kwargs:
-            # Without it, left padding would shift the positions of text.
+        if "mm_token_type_ids" not in inputs and "position_ids" not in kwargs:
+            # Positions of one axis: without it, left padding would shift them.
             inputs["position_ids"] = (mask_BT.cumsum(-1) - 1).clamp(min=0)
         options = {"use_cache": False} | inputs | kwargs | {"return_dict": True}
         output = self.model(input_ids=input_ids, attention_mask=mask_BT, **options)
@@ -170,7 +170,8 @@ class SequenceReward(PreTrainedModel):
             if is_image_BT.any():
                 raise ValueError(f"pixel_values: input_ids has {int(is_image_BT.sum())} image tokens, found no pixels for them")
             return {}
-        if mm_token_type_ids is None:
+        is_3d = image_grid_thw is not None or "video_grid_thw" in others
+        if mm_token_type_ids is None and is_3d:
             mm_token_type_ids = is_image_BT.int() + 2 * (input_ids == getattr(self.config, "video_token_id", -1)).int()
         given = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw, "mm_token_type_ids": mm_token_type_ids}
         return {name: value for name, value in given.items() if value is not None}

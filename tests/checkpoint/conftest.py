@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import transformers.dynamic_module_utils
 from PIL import Image
+from twin_folders import CREATE, TEXT_ONLY
 
 from basereward import checkpoint
 from basereward.backbone import load_backbone
@@ -69,6 +71,33 @@ def new_model(tiny_folder) -> Callable[..., tuple[RewardModel, Encoder]]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def readable(comparisons) -> Callable[[str], list[Comparison]]:
+    """The name of a tiny backbone -> the comparisons it can read."""
+    return lambda name: [c for c in comparisons if not (c.images and name in TEXT_ONLY)]
+
+
+@pytest.fixture(scope="session")
+def saved_family(twin, readable, tmp_path_factory) -> Callable[[str], Path]:
+    """The name of a tiny backbone -> a checkpoint folder of a reward model on it; not to be written to."""
+
+    @functools.cache
+    def make(name: str) -> Path:
+        model = RewardModel.from_backbone(load_backbone(twin(name)), MLP, seed=3).eval()
+        list(model.score.parameters())[-1].data *= 0.125  # rewards of about 0.1, so that rounding is below 1e-6
+        folder = tmp_path_factory.mktemp(name) / "checkpoint"
+        checkpoint.save(model, Encoder.from_folder(twin(name)), folder, probe=readable(name))
+        return folder
+
+    return make
+
+
+@pytest.fixture(params=CREATE)
+def family(request) -> str:
+    """The name of each family's tiny backbone."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

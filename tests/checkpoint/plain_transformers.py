@@ -2,7 +2,7 @@
 
 Arguments: a JSON file with {"folders": {name: path}, "conversations": [{"messages", "images"}]}; the measurements go to standard
 output as one line of JSON. Nothing here uses basereward: text goes through the folder's chat template as one string, pictures
-through the image processor of transformers.
+through transformers' own processor.
 """
 
 import contextlib
@@ -24,8 +24,10 @@ sys.meta_path.insert(0, NoBasereward())
 
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
-from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil  # noqa: E402
+from transformers import AutoModelForSequenceClassification  # noqa: E402
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from stock_processors import conversation_text, stock_processor  # noqa: E402
 
 
 def load(folder, dtype=torch.float32):
@@ -33,21 +35,16 @@ def load(folder, dtype=torch.float32):
 
 
 def encode(folder, conversations, side="right", newline=True):
-    """The batch that a processor would give, without ``mm_token_type_ids``."""
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side)
-    processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
-    texts, pictures = [], []
-    for conversation in conversations:
-        text = tokenizer.apply_chat_template(conversation["messages"], tokenize=False)
-        for path in conversation["images"]:
-            pictures.append(processor(images=Image.open(path), return_tensors="pt"))
-            text = text.replace("<|image_pad|>", "<|place|>" * int(pictures[-1]["image_grid_thw"].prod() // 4), 1)
-        text = text.replace("<|place|>", "<|image_pad|>")
-        assert text.endswith("<|im_end|>\n"), text
-        texts.append(text if newline else text.removesuffix("\n"))
-    batch = dict(tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False))
-    keys = ("pixel_values", "image_grid_thw") if pictures else ()
-    return batch | {key: torch.cat([picture[key] for picture in pictures]) for key in keys}
+    """The batch that the processor gives, without ``mm_token_type_ids``."""
+    processor = stock_processor(folder, side=side)
+    texts = [conversation_text(processor, conversation["messages"]) for conversation in conversations]
+    assert all(text.endswith("<|im_end|>\n") for text in texts), texts
+    texts = [text if newline else text.removesuffix("\n") for text in texts]
+    pictures = [Image.open(path) for conversation in conversations for path in conversation["images"]]
+    if pictures:
+        batch = dict(processor(text=texts, images=pictures, padding=True, padding_side=side, return_tensors="pt"))
+        return {key: value for key, value in batch.items() if key != "mm_token_type_ids"}
+    return dict(processor.tokenizer(texts, padding=True, return_tensors="pt"))
 
 
 @torch.no_grad()
@@ -70,8 +67,8 @@ def measure(folder, conversations):
     model = load(folder)
     right = encode(folder, conversations)
     texts = [c for c in conversations if not c["images"]]
-    image_id = model.config.image_token_id
-    kinds = (right["input_ids"] == image_id).int()
+    kinds = (right["input_ids"] == getattr(model.config, "image_token_id", -1)).int()
+    is_3d = "image_grid_thw" in right
     return {
         "class": type(model).__name__,
         "head": type(model.score).__name__,
@@ -80,7 +77,7 @@ def measure(folder, conversations):
         "left": rewards(model, encode(folder, conversations, side="left")),
         "alone": [rewards(model, encode(folder, [c]))[0] for c in conversations],
         "no newline": rewards(model, encode(folder, conversations, newline=False)),
-        "with token types": rewards(model, right | {"mm_token_type_ids": kinds}),
+        "with token types": rewards(model, right | ({"mm_token_type_ids": kinds} if is_3d else {})),
         "no mask, left": rewards(model, {k: v for k, v in encode(folder, texts, side="left").items() if k != "attention_mask"}),
         "bf16": rewards(load(folder, torch.bfloat16), right),
         "bf16 dtypes": sorted(
@@ -126,8 +123,9 @@ def card(folder):
 def main():
     given = json.loads(read(sys.argv[1]))
     folders, conversations = given["folders"], given["conversations"]
+    texts = [conversation for conversation in conversations if not conversation["images"]]
     # All folders in one process: the classes of two exports must not be taken for each other.
-    found = {name: measure(folder, conversations) for name, folder in folders.items()}
+    found = {name: measure(folder, texts if name in given["text only"] else conversations) for name, folder in folders.items()}
     first = next(iter(folders.values()))
     found["refusals"] = refusals(folders[given["reads whole responses"]], conversations)
     found["card"] = card(first)

@@ -1,10 +1,11 @@
-"""An exported folder gives our rewards in a process where ``import basereward`` raises; every head on every pooling is tried."""
+"""An exported folder gives our rewards in a process where ``import basereward`` raises: every head on every pooling, every family."""
 
 from __future__ import annotations
 
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 import torch
 from part_nodes import HEADS, POOLINGS, node
+from twin_folders import CREATE, TEXT_ONLY
 
 from basereward import checkpoint, scorer
 from basereward.export import export
 
+FAMILIES = [name for name in CREATE if name != "tiny"]  # "tiny" carries the heads and poolings
 MODELS = {f"{head}, {pooling}": (head, pooling) for head in HEADS for pooling in POOLINGS}
 SCRIPT = Path(__file__).with_name("plain_transformers.py")
 # float32 on a CPU. Rounding follows the size of the head's terms, so the heads here are scaled to rewards below 0.2.
@@ -29,8 +32,10 @@ def difference(found: list[float], expected: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def exported(new_model, comparisons, tmp_path_factory) -> dict[str, Path]:
-    """Head and pooling -> exported folder; every other one divides by the logarithm of the length."""
+def exported(new_model, comparisons, saved_family, tmp_path_factory) -> dict[str, Path]:
+    """Head and pooling on the default backbone, or family with the default ones -> exported folder; the checkpoint lies beside it.
+
+    Every other head and pooling divides by the logarithm of the length."""
     place = tmp_path_factory.mktemp("heads")
     for count, (name, (head, pooling)) in enumerate(MODELS.items()):
         model, encoder = new_model(node("head", head), pooling=node("pooling", pooling), length_norm=count % 2 == 1)
@@ -39,7 +44,10 @@ def exported(new_model, comparisons, tmp_path_factory) -> dict[str, Path]:
         list(model.score.parameters())[-1].data *= 0.125
         checkpoint.save(model, encoder, place / name / "checkpoint", probe=comparisons[:2])
         export(place / name / "checkpoint", place / name / "exported", device="cpu")
-    return {name: place / name / "exported" for name in MODELS}
+    for name in FAMILIES:
+        shutil.copytree(saved_family(name), place / name / "checkpoint")
+        export(place / name / "checkpoint", place / name / "exported", device="cpu")
+    return {name: place / name / "exported" for name in (*MODELS, *FAMILIES)}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +70,7 @@ def found(exported, conversations, tmp_path_factory) -> dict:
     place = tmp_path_factory.mktemp("plain")
     given = place / "given.json"
     folders = {name: str(folder) for name, folder in exported.items()}
-    wanted = {"folders": folders, "conversations": conversations, "reads whole responses": "mlp, mean"}
+    wanted = {"folders": folders, "conversations": conversations, "reads whole responses": "mlp, mean", "text only": TEXT_ONLY}
     given.write_text(json.dumps(wanted))
     environment = os.environ | {"HF_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, str(SCRIPT), str(given)]
@@ -71,16 +79,17 @@ def found(exported, conversations, tmp_path_factory) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=[*MODELS, *FAMILIES])
 def head(request) -> str:
+    """A head, or a family with the default head."""
     return request.param
 
 
 @pytest.fixture
-def expected(head, exported, comparisons) -> np.ndarray:
+def expected(head, exported, readable) -> np.ndarray:
     """Our packed rewards, response by response, from the checkpoint that was exported."""
     rm = scorer.load(exported[head].parent / "checkpoint", device="cpu")
-    return np.concatenate(list(rm.score_comparisons(comparisons)))
+    return np.concatenate(list(rm.score_comparisons(readable(head))))
 
 
 def test_basereward_was_not_there(found):
@@ -94,7 +103,8 @@ def test_rewards_are_ours(head, found, expected, way):
 
 def test_padding_is_found_without_a_mask(head, found, expected, conversations):
     text_only = [i for i, conversation in enumerate(conversations) if not conversation["images"]]
-    assert difference(found[head]["no mask, left"], expected[text_only]) <= EXACT
+    of_texts = expected if head in TEXT_ONLY else expected[text_only]
+    assert difference(found[head]["no mask, left"], of_texts) <= EXACT
 
 
 def test_bf16_keeps_the_head_in_float32(head, found, expected):
@@ -144,4 +154,5 @@ def test_processors_with_torchvision(head, exported, conversations):
     pytest.importorskip("torchvision", reason="AutoProcessor of Qwen2.5-VL needs torchvision")
     from transformers import AutoProcessor
 
-    assert type(AutoProcessor.from_pretrained(exported[head])).__name__ == "Qwen2_5_VLProcessor"
+    if head in MODELS:
+        assert type(AutoProcessor.from_pretrained(exported[head])).__name__ == "Qwen2_5_VLProcessor"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,28 @@ def test_a_loaded_model_gives_the_rewards_of_the_saved_one(new_model, saved, com
     assert np.abs(all_rewards(model, encoder, comparisons) - all_rewards(loaded, its_encoder, comparisons)).max() <= 1e-6
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values()))
     assert not loaded.training
+
+
+def test_every_family_loads_with_the_rewards_it_was_saved_with(family, saved_family, twin, readable):
+    """The same weights and rewards; the config stays the family's own."""
+    loaded, encoder = checkpoint.load(saved_family(family))
+    again = checkpoint.read_probe(saved_family(family))[1]
+    assert len(again) == len(readable(family))
+    for comparison, expected in again:
+        assert np.abs(checkpoint.rewards_alone(loaded, encoder, comparison) - expected).max() <= 1e-6
+    config = json.loads((saved_family(family) / "config.json").read_text())
+    assert config["model_type"] == json.loads((twin(family) / "config.json").read_text())["model_type"]
+
+
+def test_every_familys_weights_are_covered_by_its_probe(family, saved_family, tmp_path):
+    """One tensor with its sign turned, of the vision tower where there is one."""
+    folder = Path(shutil.copytree(saved_family(family), tmp_path / "checkpoint"))
+    towers = ("model.visual.", "model.vision_tower.")
+    names = sorted(load_file(folder / "model.safetensors"))
+    name = next((n for n in names if n.startswith(towers) and "mlp" in n and "weight" in n), "model.layers.1.mlp.up_proj.weight")
+    edit_weights(folder, lambda weights: weights[name].neg_())
+    with pytest.raises(CheckpointError, match="had rewards"):
+        checkpoint.load(folder)
 
 
 def test_a_run_directory_stands_for_its_final_model(saved, tmp_path):

@@ -1,21 +1,23 @@
 """The reference of the model's tests: stock transformers on one padded row per response, built from the same comparison apart.
 
-Nothing here calls the encoder, the packer or the tree: text goes through the tokenizer's chat template as one string with the
-response, pictures through the stock image processor, positions are left to the stock model.
+Nothing here calls the encoder, the packer or the tree: text goes through the tokenizer's chat template as one conversation with the
+response, pictures and image tokens through transformers' own processor, positions are left to the stock model. Every test that
+uses a model is run for every family.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from model_cases import CASES
-from transformers import AutoTokenizer, Qwen2_5_VLModel
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from stock_processors import conversation_text, stock_processor
+from transformers import AutoModel
+from twin_folders import CREATE
 
 from basereward.backbone import load_backbone
 from basereward.encode import Encoder
@@ -26,40 +28,46 @@ from basereward.records import Comparison
 MLP = {"_target_": "basereward.heads.mlp.MLPHead"}
 
 
+@pytest.fixture(scope="session", params=CREATE)
+def tiny_folder(request, twin) -> Path:
+    """The checkpoint folder of each family's tiny member."""
+    return twin(request.param)
+
+
 class Stock:
-    """``Qwen2_5_VLModel`` as transformers runs it, with a copy of a reward model's head."""
+    """A backbone as transformers runs it, with a copy of a reward model's head."""
 
     def __init__(self, folder: Path, head: torch.nn.Module):
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
-        self.model = Qwen2_5_VLModel.from_pretrained(folder)
+        self.processor = stock_processor(folder)
+        self.tokenizer = self.processor.tokenizer
+        self.model = AutoModel.from_pretrained(folder)
         self.score = copy.deepcopy(head)
 
-    def pictures(self, comparison: Comparison) -> dict[str, torch.Tensor]:
-        """The stock processor's pixel_values and image_grid_thw."""
-        return dict(self.processor(images=list(comparison.images), return_tensors="pt")) if comparison.images else {}
+    def inputs(self, comparison: Comparison) -> list[dict[str, torch.Tensor]]:
+        """For each response, what the stock processor gives for the whole conversation, up to the closing token."""
+        rows = []
+        for response in comparison.responses:
+            answer = {"role": "assistant", "content": [{"type": "text", "text": response}]}
+            text = conversation_text(self.processor, [*comparison.messages, answer]).removesuffix("\n")
+            rows.append(dict(self.processor(text=[text], images=list(comparison.images) or None, return_tensors="pt")))
+        return rows
 
     def rows(self, comparison: Comparison) -> list[list[int]]:
         """Token ids of prompt + response + closing token, each response's as one string."""
-        prompt = self.tokenizer.apply_chat_template(list(comparison.messages), tokenize=False, add_generation_prompt=True)
-        grids = self.pictures(comparison).get("image_grid_thw", torch.zeros(0, 3))
-        for grid in grids.tolist():
-            tokens = "<|place|>" * int(np.prod(grid) // self.processor.merge_size**2)
-            prompt = prompt.replace("<|image_pad|>", tokens, 1)
-        prompt = prompt.replace("<|place|>", "<|image_pad|>")
-        return [self.tokenizer(prompt + response + "<|im_end|>")["input_ids"] for response in comparison.responses]
+        return [row["input_ids"][0].tolist() for row in self.inputs(comparison)]
 
     def batch(self, comparisons: Sequence[Comparison]) -> dict[str, torch.Tensor]:
         """One right-padded row per response; the pictures repeated for each."""
-        rows = [row for comparison in comparisons for row in self.rows(comparison)]
-        ids = torch.full((len(rows), max(map(len, rows))), self.tokenizer.pad_token_id)
-        mask = torch.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)], mask[i, : len(row)] = torch.tensor(row), 1
-        image = ids == self.tokenizer.convert_tokens_to_ids("<|image_pad|>")
-        pictures = [self.pictures(c) for c in comparisons for _ in c.responses if c.images]
-        joined = {key: torch.cat([p[key] for p in pictures]) for key in (pictures[0] if pictures else ())}
-        return {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": image.int(), **joined}
+        rows = [row for comparison in comparisons for row in self.inputs(comparison)]
+        joined = {"input_ids": self.tokenizer.pad_token_id, "attention_mask": 0, "mm_token_type_ids": 0}
+        batch = {
+            key: torch.nn.utils.rnn.pad_sequence([row[key][0] for row in rows], batch_first=True, padding_value=padding)
+            for key, padding in joined.items() if key in rows[0]
+        }  # fmt: skip
+        for key in ("pixel_values", "image_grid_thw"):
+            if found := [row[key] for row in rows if key in row]:
+                batch[key] = torch.cat(found)
+        return batch
 
     def rewards(self, comparisons: Sequence[Comparison]) -> torch.Tensor:
         """(R,) rewards at the last real token of each row."""
@@ -95,12 +103,26 @@ def pack(encoder) -> Callable[[Sequence[Comparison]], Pack]:
     return lambda comparisons: collate([encoder.encode(c) for c in comparisons], encoder.patch_settings)
 
 
+@pytest.fixture(scope="session")
+def readable(encoder) -> Callable[[Comparison], Comparison]:
+    """A comparison as the family can read it: without its pictures where there is no vision tower."""
+
+    def strip(comparison: Comparison) -> Comparison:
+        if encoder.patch_settings is not None:
+            return comparison
+        parts = [[part for part in m["content"] if part["type"] == "text"] for m in comparison.messages]
+        messages = tuple(m | {"content": content} for m, content in zip(comparison.messages, parts))
+        return dataclasses.replace(comparison, messages=messages, images=())
+
+    return strip
+
+
 @pytest.fixture(params=CASES)
-def case(request) -> Comparison:
-    return CASES[request.param]()
+def case(request, readable) -> Comparison:
+    return readable(CASES[request.param]())
 
 
 @pytest.fixture(scope="session")
-def cases() -> list[Comparison]:
+def cases(readable) -> list[Comparison]:
     """All of them, in a fixed order."""
-    return [make() for make in CASES.values()]
+    return [readable(make()) for make in CASES.values()]

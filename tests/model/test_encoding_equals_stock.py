@@ -9,10 +9,12 @@ import pytest
 import torch
 from model_cases import compare, picture, turn
 from PIL import Image
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from stock_processors import stock_processor
+from twin_folders import SEEING, TEXT_ONLY
 
 from basereward.encode import Encoder
-from basereward.patches import to_pixel_values
+from basereward.errors import CheckpointError, ConfigError
+from basereward.packing import collate
 
 SIZES = [(56, 56), (84, 28), (100, 75), (31, 90), (20, 20), (5, 3), (13, 400), (400, 13), (333, 222), (28, 2800), (57, 55)]
 
@@ -34,10 +36,12 @@ def test_ids_are_those_of_one_string_per_response(stock, pack, cases):
 
 
 def test_positions_are_those_of_get_rope_index(stock, pack, cases):
+    """And 0, 1, 2, ... without pictures or for families of one axis."""
     for case in cases:
         batch = stock.batch([case])
-        if not case.images:
-            expected = torch.arange(batch["input_ids"].shape[1]).expand(3, len(case.responses), -1)
+        if not case.images or not hasattr(stock.model, "get_rope_index"):
+            axes = 3 if hasattr(stock.model, "get_rope_index") else 1
+            expected = torch.arange(batch["input_ids"].shape[1]).expand(axes, len(case.responses), -1)
         else:
             expected, _ = stock.model.get_rope_index(
                 batch["input_ids"], mm_token_type_ids=batch["mm_token_type_ids"], image_grid_thw=batch["image_grid_thw"],
@@ -47,30 +51,75 @@ def test_positions_are_those_of_get_rope_index(stock, pack, cases):
             torch.testing.assert_close(positions, expected[:, i, : positions.shape[1]], rtol=0, atol=0)
 
 
-def test_pixels_are_those_of_the_stock_processor(stock, pack, cases):
-    packed = pack(cases)
-    expected = [stock.pictures(case) for case in cases if case.images]
-    assert torch.equal(packed.grids, torch.cat([e["image_grid_thw"] for e in expected]))
-    pixels = to_pixel_values(packed.patches, packed.pixel_mean, packed.pixel_std, frames=packed.frames)
-    torch.testing.assert_close(pixels, torch.cat([e["pixel_values"] for e in expected]), rtol=0, atol=1e-5)
+def vision_inputs(encoder, packed) -> dict[str, torch.Tensor]:
+    """What our pack gives the vision tower."""
+    return encoder.family.vision_inputs(
+        packed.patches, packed.grids, mean=packed.pixel_mean, std=packed.pixel_std, frames=packed.frames
+    )
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+def same_inputs(found: dict[str, torch.Tensor], expected: list[dict[str, torch.Tensor]]) -> None:
+    assert found.keys() == {"pixel_values", "image_grid_thw"} & expected[0].keys()
+    for key, value in found.items():
+        torch.testing.assert_close(value, torch.cat([e[key] for e in expected]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("tiny_folder", SEEING, indirect=True)
+def test_pixels_are_those_of_the_stock_processor(encoder, stock, pack, cases):
+    same_inputs(vision_inputs(encoder, pack(cases)), [stock.inputs(case)[0] for case in cases if case.images])
+
+
+@pytest.mark.parametrize("tiny_folder", SEEING, indirect=True)
 @pytest.mark.parametrize("limits", [{}, {"max_pixels": 28 * 28 * 16}, {"min_pixels": 28 * 28 * 20}], ids=["own", "max", "min"])
-def test_pictures_of_any_size_and_limit(tiny_folder, size, limits):
-    """Resizing: the same pixels as the stock processor with the same limits."""
-    image = picture(*size, seed=1)
-    expected = Qwen2VLImageProcessorPil.from_pretrained(tiny_folder, **limits)(images=[image], return_tensors="pt")
-    encoder = Encoder.from_folder(tiny_folder, **limits)
-    (patches,), (grid,) = encoder.pictures([image])
-    settings = encoder.patch_settings
-    assert grid == tuple(expected["image_grid_thw"][0].tolist())
-    mean, std = torch.tensor(settings.mean), torch.tensor(settings.std)
-    pixels = to_pixel_values(torch.from_numpy(patches), mean, std, frames=settings.frames)
-    torch.testing.assert_close(pixels, expected["pixel_values"], rtol=0, atol=1e-5)
-    assert patches.nbytes * 8 == expected["pixel_values"].nbytes, "a still picture travels as bytes, once"
+def test_pictures_of_any_size_and_limit(tiny_folder, limits):
+    """Resizing and tiling: the same ids and pixels as the stock processor with the same limits."""
+    encoder, stock = Encoder.from_folder(tiny_folder, **limits), stock_processor(tiny_folder, **limits)
+    for size in SIZES:
+        item = encoder.encode(compare(turn("user", None, "Which?"), images=[picture(*size, seed=1)], responses=["a", "b"]))
+        text = encoder.tokenizer.decode(item.prefix_ids).replace(encoder.family.image_token, "")
+        text = text.replace("<|vision_start|>", "<|vision_start|><|image_pad|>").replace("<img></img>", "<IMG_CONTEXT>")
+        expected = dict(stock(text=[text], images=[picture(*size, seed=1)], return_tensors="pt"))
+        assert item.prefix_ids.tolist() == expected["input_ids"][0].tolist()
+        packed = collate([item], encoder.patch_settings)
+        same_inputs(vision_inputs(encoder, packed), [expected])
+        assert packed.patches.nbytes * 4 * packed.frames == expected["pixel_values"].nbytes, (
+            "a still picture travels as bytes, once"
+        )
 
 
+@pytest.mark.parametrize("tiny_folder", ["tiny_internvl"], indirect=True)
+@pytest.mark.parametrize(
+    ("limits", "message"), [({"max_pixels": 3000}, "at least one tile of 3136"), ({"min_pixels": 50000}, "at most 12 tiles")]
+)
+def test_limits_that_no_tiles_meet_are_refused(tiny_folder, limits, message):
+    with pytest.raises(ConfigError, match=message):
+        Encoder.from_folder(tiny_folder, **limits)
+
+
+@pytest.mark.parametrize("tiny_folder", TEXT_ONLY, indirect=True)
+def test_a_text_only_backbone_refuses_pictures_and_their_limits(tiny_folder, encoder):
+    with pytest.raises(CheckpointError, match=r"reads text only.*1 image"):
+        encoder.encode(compare(turn("user", None, "What?"), images=[picture(56, 56)], responses=["a", "b"]))
+    with pytest.raises(ConfigError, match=r"backbone\.max_pixels: expected null"):
+        Encoder.from_folder(tiny_folder, max_pixels=100_000)
+
+
+@pytest.mark.parametrize("tiny_folder", ["tiny_qwen3"], indirect=True)
+def test_a_response_stands_where_the_template_of_a_whole_conversation_writes_it(encoder):
+    """Qwen3's writes an empty block of thoughts before the last answer; the opening of a turn to generate has none."""
+    messages = [turn("user", "Hi."), turn("assistant", "Hello."), turn("user", "Why?")]
+    assert encoder.chat.prefix_text(messages).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert encoder.chat.prefix_text(messages).count("<think>") == 1
+
+
+def test_a_template_that_does_not_close_the_response_is_refused(tiny_folder):
+    encoder = Encoder.from_folder(tiny_folder)
+    encoder.tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+    with pytest.raises(CheckpointError, match="close it with"):
+        encoder.chat.prefix_text([turn("user", "Hi.")])
+
+
+@pytest.mark.parametrize("tiny_folder", ["tiny"], indirect=True)
 def test_lengths_need_no_pixels(encoder, tmp_path):
     """A file is opened for its size alone: one cut off after its header has the length of the whole."""
     path, cut = tmp_path / "whole.png", tmp_path / "cut.png"
@@ -92,6 +141,7 @@ def test_lengths_are_those_of_the_pack(encoder, pack, cases):
         assert encoder.length(case) == encoder.encode(case).lengths
 
 
+@pytest.mark.parametrize("tiny_folder", SEEING, indirect=True)
 def test_a_path_and_bytes_are_the_picture_they_hold(encoder, tmp_path):
     path = tmp_path / "a.png"
     picture(90, 60).save(path)

@@ -1,6 +1,7 @@
 """The central promise: rewards and gradients of a packed row are those of one padded sequence per response on stock transformers.
 
-Tolerances in float32 on CPU: 1e-5 on rewards (of size about 1) and 1e-4 relative on gradients. Worst seen: 5.4e-7 and 4.6e-6.
+Tolerances in float32 on CPU: 1e-5 on rewards (of size about 1) and 1e-4 relative on gradients. Worst seen over all families:
+1.0e-6 and 5.5e-6; by family in docs/backbones.md.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from basereward.packing import collate, plan_packs
 
 REWARD_TOLERANCE = 1e-5
 GRADIENT_TOLERANCE = 1e-4
+# Of the largest gradient of all parameters. Below it is rounding alone: the key bias of an attention without rotary positions
+# (InternVL's vision tower) shifts all logits of a query alike, so its exact gradient is 0.
+NOISE = 1e-7
 
 
 def upstream(count: int) -> torch.Tensor:
@@ -27,9 +31,13 @@ def compare_gradients(model, reference: dict[str, torch.Tensor | None]) -> float
     worst = 0.0
     ours = {name: p.grad for name, p in model.named_parameters()}
     assert ours.keys() == reference.keys()
+    noise = NOISE * max(expected.abs().max().item() for expected in reference.values() if expected is not None)
     for name, expected in reference.items():
         if expected is None or not expected.any():
             assert ours[name] is None or not ours[name].any(), f"{name} has a gradient that the reference has not"
+            continue
+        if expected.abs().max() < noise:
+            assert ours[name].abs().max() < noise, name
             continue
         difference = ((ours[name] - expected).abs().max() / expected.abs().max()).item()
         assert difference <= GRADIENT_TOLERANCE, f"{name}: relative difference {difference:.1e}"
@@ -67,7 +75,7 @@ def test_with_gradient_checkpointing(model, stock, pack, cases, record_property)
 
 def test_the_cases_cover_what_they_promise(encoder, cases):
     lengths = [encoder.length(c) for c in cases]
-    assert {len(c.images) for c in cases} >= {0, 1, 2, 4}
+    assert {len(c.images) for c in cases} >= ({0, 1, 2, 4} if encoder.patch_settings is not None else {0})
     assert {len(c.responses) for c in cases} >= {2, 3, 8}
     sizes = {n for length in lengths for n in length.responses}
     assert min(sizes) == 1 and max(sizes) >= 400

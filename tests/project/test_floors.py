@@ -16,7 +16,7 @@ FLOORS = {
     "0 words": "errors problems turns spellings preferences records config settings compose runtime",
     "1 maths": "losses heads pooling metrics",
     "2 data": "images reading recipes data_recipes mixture demo",
-    "3 encoding": "chat patches encode tree packing",
+    "3 encoding": "chat patches backbones encode tree packing",
     "4 model": "attention backbone model",
     "5 run": "checkpoint scorer meters batches callbacks trainer run_directory",
     "6 judge": "judging benchmarks",
