@@ -139,7 +139,9 @@ def four_bits(kind: str | None, *, key: str = "parts.quantize") -> dict[str, Any
     if importlib.util.find_spec("bitsandbytes") is None:
         raise missing_extra("bitsandbytes", "qlora", "a base in 4 bits (QLoRA)")
     if not torch.cuda.is_available():
-        raise MissingDependency(f"{key}: a base in 4 bits needs a CUDA device, and torch sees none here; parts=lora runs anywhere")
+        raise MissingDependency(
+            f"{key}: a base in 4 bits needs a CUDA device, and torch sees none here; parts=lora runs anywhere"
+        )
     from transformers import BitsAndBytesConfig
 
     config = BitsAndBytesConfig(

@@ -59,13 +59,17 @@ class WeightAverage(TrainerCallback):
         """Writes the weights as trained, which a checkpoint does not hold otherwise, and the float32 averages."""
         tensors = {f"weight/{name}": weight.detach() for name, weight in self.weights.items()}
         tensors |= {f"average/{name}": average for name, average in self.averages.items()}
-        save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, folder / FILE, metadata={"updates": str(self.updates)})
+        save_file(
+            {name: t.cpu().contiguous() for name, t in tensors.items()}, folder / FILE, metadata={"updates": str(self.updates)}
+        )
 
     @torch.no_grad()
     def load(self, folder: Path) -> None:
         """Puts the weights as trained into the model and goes on with the averages."""
         if not (folder / FILE).is_file():
-            raise CheckpointError(f"{folder}: expected {FILE}, the weights behind the average, found none; it cannot be continued")
+            raise CheckpointError(
+                f"{folder}: expected {FILE}, the weights behind the average, found none; it cannot be continued"
+            )
         with safe_open(folder / FILE, "pt") as file:
             self.updates = int(file.metadata()["updates"])
             for name, weight in self.weights.items():

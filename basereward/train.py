@@ -135,7 +135,9 @@ def check_parts(settings: TrainSettings) -> None:
     rates |= {"parts.lora.lr": parts.lora.lr} if parts.lora else {}
     for key, rate in rates.items():
         if rate is not None and not rate > 0:
-            raise ConfigError(f"{key}: expected null or a rate above 0, found {rate}; leave a part out of parts.train to freeze it")
+            raise ConfigError(
+                f"{key}: expected null or a rate above 0, found {rate}; leave a part out of parts.train to freeze it"
+            )
     if parts.quantize is not None:
         for wrong, advice in ((parts.lora is None, "parts.lora: a base in 4 bits is trained through adapters; use parts=qlora"),
                               (settings.optim.precision != "bf16", "optim.precision: a base in 4 bits computes in bfloat16; add "
