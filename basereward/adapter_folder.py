@@ -87,8 +87,10 @@ def load(folder: Path, config: PretrainedConfig, dtype: torch.dtype) -> RewardMo
         CheckpointError: the base is not there or was changed, or weights are missing or foreign.
     """
     reference = getattr(config, "reward_base", None)
-    if not reference:
-        raise CheckpointError(f"{folder}/config.json: expected reward_base, the base of the adapters, found none")
+    if not (
+        isinstance(reference, dict) and isinstance(reference.get("path"), str) and {"sha256", "quantize"} <= reference.keys()
+    ):
+        raise CheckpointError(f"{folder}/config.json: expected reward_base, the base of the adapters, found {reference!r}")
     base, revision = find_base(folder, reference)
     options = four_bits(reference["quantize"], key=f"{folder}: base in 4 bits")
     backbone = load_backbone(base, revision=revision, dtype=torch.bfloat16 if options else dtype, **options)
@@ -105,8 +107,8 @@ def load(folder: Path, config: PretrainedConfig, dtype: torch.dtype) -> RewardMo
 def find_base(folder: Path, reference: dict[str, Any]) -> tuple[str | Path, str | None]:
     """Where the base is, and its revision; its weights are those the adapters were trained on."""
     if not reference["sha256"]:
-        return reference["path"], reference["revision"]
-    places = [folder / reference["relative"], Path(reference["path"])]
+        return reference["path"], reference.get("revision")
+    places = [folder / reference.get("relative", "."), Path(reference["path"])]
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
         raise CheckpointError(

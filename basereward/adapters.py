@@ -70,7 +70,7 @@ def add_lora(model: RewardModel, lora: LoraSettings, trained: set[str]) -> None:
 
 
 def inject(model: RewardModel, config: LoraConfig) -> None:
-    """peft's layers into the backbone, in place."""
+    """Peft's layers into the backbone, in place."""
     inject_adapter_in_model(config, model.model, NAME)
 
 

@@ -191,7 +191,7 @@ def dtypes(model: RewardModel) -> set[torch.dtype]:
 
 def coarsest_dtype(model: RewardModel) -> torch.dtype:
     """The dtype that decides how exact the backbone's rewards are."""
-    return next((dtype for dtype in (torch.bfloat16, torch.float16, torch.float32) if dtype in dtypes(model)))
+    return next(dtype for dtype in (torch.bfloat16, torch.float16, torch.float32) if dtype in dtypes(model))
 
 
 def pick_probe(comparisons: Sequence[Comparison], count: int = 3) -> list[Comparison]:

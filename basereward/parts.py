@@ -115,6 +115,16 @@ def _largest_frozen(module: torch.nn.Module, prefix: str) -> Iterator[tuple[str,
             yield from _largest_frozen(child, f"{prefix}{name}.")
 
 
+def recompute_activations(model: RewardModel) -> None:
+    """Gradient checkpointing, never reentrant, so that it needs no input with a gradient.
+
+    transformers makes the outputs of all embeddings require one when checkpointing is switched on; with frozen weights above them
+    that keeps a graph of the whole backbone for nothing, so those hooks are taken off again.
+    """
+    model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.model.disable_input_require_grads()
+
+
 class NoGrad:
     """Switches autograd off while a module's forward runs, also when it raises."""
 

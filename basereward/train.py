@@ -24,7 +24,7 @@ from basereward.errors import ConfigError, DataError, MissingDependency, near_ma
 from basereward.memory import memory_table, model_without_weights
 from basereward.mixture import DataBundle, load_data
 from basereward.model import RewardModel
-from basereward.parts import frozen_dtype, param_groups, table, trained_dtype
+from basereward.parts import frozen_dtype, param_groups, recompute_activations, table, trained_dtype
 from basereward.report import write_report
 from basereward.run_directory import cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
 from basereward.runtime import pick_device, seed_everything, set_up_logging
@@ -204,7 +204,7 @@ def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
         commit = getattr(model.config, "_commit_hash", None)
         model.config.reward_base = base_reference(source, commit=commit, quantize=parts.quantize)
     if settings.backbone.gradient_checkpointing:
-        model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        recompute_activations(model)
     return model, Encoder.from_folder(source, revision=settings.backbone.revision, **limits)
 
 
@@ -278,7 +278,8 @@ def training_arguments(settings: TrainSettings, run_dir: Path, num_comparisons: 
     return TrainingArguments(
         output_dir=str(run_dir / "checkpoints"), per_device_train_batch_size=settings.batch.size, max_steps=steps,
         learning_rate=optim.lr, lr_scheduler_type=optim.schedule, warmup_steps=round(optim.warmup * steps),
-        max_grad_norm=optim.max_grad_norm, bf16=optim.precision != "float32", use_cpu=pick_device(run_.device).type == "cpu", seed=run_.seed, data_seed=run_.seed,
+        max_grad_norm=optim.max_grad_norm, bf16=optim.precision != "float32", use_cpu=pick_device(run_.device).type == "cpu",
+        seed=run_.seed, data_seed=run_.seed,
         logging_steps=run_.log_every, eval_strategy="steps" if validate else "no", eval_steps=run_.eval_every, save_strategy="steps",
         save_steps=run_.eval_every, logging_nan_inf_filter=False, disable_tqdm=True, report_to="none",
         remove_unused_columns=False, dataloader_num_workers=settings.batch.workers, **best,

@@ -33,7 +33,12 @@ def comparisons() -> list:
     from PIL import Image
 
     rows = [
-        {"prompt": "Which colour?", "images": [Image.new("RGB", (60, 90), "red")], "chosen": "Red.", "rejected": "Blue, I think."},
+        {
+            "prompt": "Which colour?",
+            "images": [Image.new("RGB", (60, 90), "red")],
+            "chosen": "Red.",
+            "rejected": "Blue, I think.",
+        },
         {"prompt": "Name a number.", "responses": ["7", "Seven is one.", "8"], "ranks": [0, 1, 1]},
     ]
     return [parse_row(row, where="here", default_id=str(i)) for i, row in enumerate(rows)]
@@ -85,7 +90,9 @@ def test_the_base_stays_bit_identical(run_once):
     base = load_backbone(run_dir / "backbone").state_dict()
     kept = {name.replace(".base_layer", ""): p for name, p in model.model.state_dict().items() if ".lora_" not in name}
     assert kept.keys() == base.keys()
-    assert {name for name in base if not torch.equal(base[name], kept[name])} == {n for n in base if n.startswith("visual.merger")}
+    assert {name for name in base if not torch.equal(base[name], kept[name])} == {
+        n for n in base if n.startswith("visual.merger")
+    }
 
 
 def test_loaded_in_a_new_process_it_gives_the_same_rewards(run_once):
@@ -199,7 +206,7 @@ Q = "base_model.model.language_model.layers.0.self_attn.q_proj.lora_B.weight"
         (cut("adapter_model.safetensors"), "adapter_model.safetensors: expected weights in safetensors"),
         (cut("trained.safetensors"), "trained.safetensors: expected weights in safetensors"),
         (lambda run: (run / "final" / "adapter_config.json").unlink(), "model.safetensors"),
-        (lambda run: edit_reference(run, sha256=None, path=None, quantize=None), "base"),
+        (lambda run: edit_reference(run, path=None), r"config.json: expected reward_base"),
     ],
 )
 def test_what_does_not_fit_is_refused(run, change, message):
