@@ -95,7 +95,10 @@ def _write(model_path: str | Path, folder: Path, *, dtype: str, device: str) -> 
     """Everything but the card; returns what the card tells."""
     model, encoder = checkpoint.load(model_path, device=pick_device(device))
     if has_lora(model):
+        merged_exactly = model.config.reward_base["quantize"] is None
         merge(model)
+        if merged_exactly:  # unpacked from 4 bits, weights are computed with in another way
+            checkpoint.check_probe(model, encoder, checkpoint.resolve(model_path))
     probe = checkpoint.read_probe(checkpoint.resolve(model_path))
     comparisons = [comparison for comparison, _ in probe[1]] if probe else default_probe(encoder)
     (folder / f"{MODULE}.py").write_text(model_source(type(model.score), type(model.config)), encoding="utf-8")

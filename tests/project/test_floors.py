@@ -20,7 +20,7 @@ FLOORS = {
     "4 model": "attention backbone model parts adapters",
     "5 run": "adapter_folder checkpoint scorer meters batches callbacks averaging trainer run_directory memory",
     "6 judge": "judging benchmarks",
-    "7 stages": "text_tables exported report train evaluate score export data_check",
+    "7 stages": "text_tables exported report trainable train evaluate score export data_check",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
