@@ -211,7 +211,7 @@ REFUSED = {
     ("parts.frozen_dtype=bfloat16",): "optim.precision=bf16",
     ("parts.frozen_dtype=int8",): "float32 or bfloat16",
     ("parts.quantize=nf4",): "parts=qlora",
-    ("parts=qlora",): "optim.precision=bf16",
+    ("parts=qlora", "optim.precision=float32"): "optim.precision=bf16",
     ("parts.lr.head=0",): r"parts\.lr\.head",
     ("parts=lora", "parts.lr.vision=1e-5"): r"parts\.lr\.vision: expected null",
     ("parts.train=[visoin]",): "did you mean 'vision'",
