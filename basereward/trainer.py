@@ -111,8 +111,9 @@ class RewardTrainer(Trainer):
 
     def rates(self) -> dict[str, float]:
         """The learning rate of each part, where they differ."""
-        rates = {f"learning_rate/{group['part']}": group["lr"] for group in self.optimizer.param_groups}
-        return rates if len(set(rates.values())) > 1 else {}
+        groups = self.optimizer.param_groups
+        differ = len({group["initial_lr"] for group in groups}) > 1
+        return {f"learning_rate/{group['part']}": group["lr"] for group in groups} if differ else {}
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """Scores the validation comparisons and logs ``eval_*``."""
