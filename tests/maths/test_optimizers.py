@@ -195,3 +195,15 @@ def test_declared_bytes_are_the_bytes_kept(path):
 def test_an_unknown_dtype_of_moments_is_refused():
     with pytest.raises(ConfigError, match=r"optim\.algorithm\.moments.*float16"):
         AdamWKahan([torch.nn.Parameter(torch.ones(2))], lr=1e-3, moments="float16")
+
+
+@pytest.mark.parametrize("optimizer", BF16)
+def test_bf16_moments_do_not_stand_still(optimizer):
+    """Gradients of 1: after 2,000 steps the second moment is 1 - 0.999^2000 = 0.865 on average. Rounded to the nearest it stops below
+    0.5, where a step of 0.0005 is less than half of bfloat16's 2^-9."""
+    parameter = torch.nn.Parameter(torch.ones(256).bfloat16())
+    made = optimizer([parameter], lr=1e-6, moments="bfloat16")
+    parameter.grad = torch.ones_like(parameter)
+    for _ in range(2000):
+        made.step()
+    assert made.state[parameter]["exp_avg_sq"].float().mean().item() == pytest.approx(0.865, abs=0.02)
