@@ -17,15 +17,20 @@ from basereward.errors import CheckpointError
 from basereward.packing import Pack
 
 
-def load_backbone(path: str | Path, *, revision: str | None = None, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+def load_backbone(
+    path: str | Path, *, revision: str | None = None, dtype: torch.dtype = torch.float32, **options
+) -> PreTrainedModel:
     """The backbone of a checkpoint folder or Hub id, in ``dtype``; a language-model head in the checkpoint is left out.
+
+    Args:
+        options: further ones of ``from_pretrained``, such as a quantisation.
 
     Raises:
         CheckpointError: the weights cannot be had, or some of the backbone's are missing in them.
         ConfigError: a family that packed attention does not cover, or a sliding window, which it would ignore.
     """
     check_family(fetch_config(path, revision=revision))
-    model, info = fetch(AutoModel, path, revision=revision, dtype=dtype, output_loading_info=True)
+    model, info = fetch(AutoModel, path, revision=revision, dtype=dtype, output_loading_info=True, **options)
     if info["missing_keys"] or info["mismatched_keys"]:
         lost = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         raise CheckpointError(f"{path}: {len(lost)} weights of the backbone are missing or of another shape, such as {lost[:3]}")

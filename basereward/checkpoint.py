@@ -16,6 +16,8 @@ from PIL import Image
 from safetensors import SafetensorError
 from transformers import PretrainedConfig
 
+from basereward import adapter_folder
+from basereward.adapters import has_lora
 from basereward.backbone import check_family
 from basereward.backbones.find import fetch, fetch_config
 from basereward.encode import Encoder
@@ -45,7 +47,10 @@ def save(model: RewardModel, encoder: Encoder, folder: Path, *, probe: Sequence[
 def write(model: RewardModel, encoder: Encoder, folder: Path, *, probe: Sequence[Comparison]) -> None:
     """Writes weights, config, tokenizer, image limits and probe into an existing folder."""
     model.config.architectures = [type(model).__name__]
-    model.save_pretrained(folder)
+    if has_lora(model):
+        adapter_folder.write(model, folder)
+    else:
+        model.save_pretrained(folder)
     encoder.save(folder)
     write_probe(model, encoder, folder, [_with_thumbnails(comparison) for comparison in probe])
 
@@ -53,7 +58,7 @@ def write(model: RewardModel, encoder: Encoder, folder: Path, *, probe: Sequence
 def write_probe(model: RewardModel, encoder: Encoder, folder: Path, comparisons: Sequence[Comparison]) -> None:
     """Scores comparisons, whose images are the bytes of small files, and writes them with their rewards."""
     rows = [_probe_row(comparison, rewards_alone(model, encoder, comparison)) for comparison in comparisons]
-    write_json(folder / PROBE, {"dtype": str(model.model.dtype), "comparisons": rows})
+    write_json(folder / PROBE, {"dtype": str(coarsest_dtype(model)), "comparisons": rows})
 
 
 def load(
@@ -72,6 +77,16 @@ def load(
             f"{folder}: expected a reward model, found a plain {config.model_type} backbone (config.json has no reward_head). "
             "Train a reward model from it first: basereward train backbone.path=..."
         )
+    if adapter_folder.is_adapter(folder):
+        model = adapter_folder.load(Path(folder), config, dtype)
+    else:
+        model = _read_model(folder, config, dtype)
+    model, encoder = model.to(device).eval(), Encoder.from_folder(folder)
+    check_probe(model, encoder, folder)
+    return model, encoder
+
+
+def _read_model(folder: str | Path, config: PretrainedConfig, dtype: torch.dtype) -> RewardModel:
     model, info = _read_weights(folder, config, dtype)
     kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
     problems = {kind: sorted(map(str, info[kind])) for kind in kinds if info[kind]}
@@ -81,9 +96,7 @@ def load(
             f"{folder}: the weights do not fit the model that config.json describes ({listing}). A head is never made up: "
             "use the folder as it was saved, or train a new head with backbone.path=..."
         )
-    model, encoder = model.to(device).eval(), Encoder.from_folder(folder)
-    check_probe(model, encoder, folder)
-    return model, encoder
+    return model
 
 
 def _read_weights(folder: str | Path, config: PretrainedConfig, dtype: torch.dtype) -> tuple[RewardModel, dict]:
@@ -125,13 +138,14 @@ def check_probe(model: RewardModel, encoder: Encoder, folder: str | Path) -> Non
         logger.warning("%s has no %s: that these weights give the rewards they were saved with is unchecked", folder, PROBE)
         return
     saved_dtype, rows = probe
-    tolerance = max(PROBE_TOLERANCE[model.model.dtype], PROBE_TOLERANCE[saved_dtype])
+    dtype = coarsest_dtype(model)
+    tolerance = max(PROBE_TOLERANCE[dtype], PROBE_TOLERANCE[saved_dtype])
     for comparison, expected in rows:
         found = rewards_alone(model, encoder, comparison)
         if not reward_error(found, expected) <= tolerance:
             raise CheckpointError(
                 f"{Path(folder) / PROBE}: comparison {comparison.id!r} had rewards {expected.tolist()} when the folder was saved "
-                f"and has {found.tolist()} now (tolerance {tolerance} for {model.model.dtype}). Weights, tokenizer, image limits "
+                f"and has {found.tolist()} now (tolerance {tolerance} for {dtype}). Weights, tokenizer, image limits "
                 "or library versions changed; restore the folder, or compare environment.json of the run."
             )
 
@@ -164,9 +178,21 @@ def rewards_alone(model: RewardModel, encoder: Encoder, comparison: Comparison) 
     was_training = model.training
     model.eval()
     pack = collate([encoder.encode(comparison)], encoder.patch_settings).to(model.device)
-    rewards = model(pack).cpu().numpy()
+    # Parts in several dtypes are computed as they were trained.
+    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=len(dtypes(model)) > 1):
+        rewards = model(pack).cpu().numpy()
     model.train(was_training)
     return rewards
+
+
+def dtypes(model: RewardModel) -> set[torch.dtype]:
+    """Those of the backbone's weights; weights in 4 bits count by their integers."""
+    return {parameter.dtype for parameter in model.model.parameters()}
+
+
+def coarsest_dtype(model: RewardModel) -> torch.dtype:
+    """The dtype that decides how exact the backbone's rewards are."""
+    return next(dtype for dtype in (torch.bfloat16, torch.float16, torch.float32) if dtype in dtypes(model))
 
 
 def pick_probe(comparisons: Sequence[Comparison], count: int = 3) -> list[Comparison]:

@@ -17,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
 from basereward import __version__, checkpoint
+from basereward.adapters import has_lora, merge
 from basereward.config import locate
 from basereward.encode import Encoded, Encoder
 from basereward.errors import CheckpointError, ConfigError
@@ -93,6 +94,11 @@ def _check(out: Path, dtype: str, overwrite: bool) -> None:
 def _write(model_path: str | Path, folder: Path, *, dtype: str, device: str) -> dict:
     """Everything but the card; returns what the card tells."""
     model, encoder = checkpoint.load(model_path, device=pick_device(device))
+    if has_lora(model):
+        merged_exactly = model.config.reward_base["quantize"] is None
+        merge(model)
+        if merged_exactly:  # unpacked from 4 bits, weights are computed with in another way
+            checkpoint.check_probe(model, encoder, checkpoint.resolve(model_path))
     probe = checkpoint.read_probe(checkpoint.resolve(model_path))
     comparisons = [comparison for comparison, _ in probe[1]] if probe else default_probe(encoder)
     (folder / f"{MODULE}.py").write_text(model_source(model), encoding="utf-8")

@@ -22,11 +22,55 @@ class BackboneSettings:
     """Largest height x width of a resized picture; the checkpoint's own when null."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more compute."""
+    shape: dict[str, Any] | None = None
+    """Sizes from the published config, for the plan on a machine that does not have it; no model is built from them."""
+
+
+@dataclass
+class PartRates:
+    """Peak learning rates by part; ``optim.lr`` where null. A rate for a part that is not trained is refused."""
+
+    head: float | None = None
+    merger: float | None = None
+    vision: float | None = None
+    language_model: float | None = None
+
+
+@dataclass
+class LoraSettings:
+    """Adapters beside frozen linear layers; see ``basereward/adapters.py``."""
+
+    modules: list[str]
+    """Parts (language_model, vision, merger) or globs over names of linear layers; each must match some."""
+    rank: int = 64
+    alpha: int = 128
+    """The adapters' product counts alpha / rank."""
+    dropout: float = 0.0
+    """Of the adapters' inputs while training."""
+    lr: float | None = None
+    """Peak learning rate of the adapters; ``optim.lr`` when null. A rate in ``parts.lr`` goes before it."""
+
+
+@dataclass
+class PartsSettings:
+    """What is trained. The head always is, in full and in float32."""
+
+    train: list[str] = field(default_factory=lambda: ["*"])
+    """Parts (language_model, vision, merger) or globs over parameter names (``model.visual.blocks.31.*``); each must match some."""
+    lr: PartRates = field(default_factory=PartRates)
+    lora: LoraSettings | None = None
+    frozen_dtype: str | None = None
+    """float32 or bfloat16, of what is not trained; null: that of the compute, which published bfloat16 weights lose nothing by."""
+    quantize: str | None = None
+    """nf4: the language model in 4 bits under its adapters (QLoRA; CUDA and bitsandbytes); vision and head as they are."""
 
 
 @dataclass
 class OptimSettings:
-    """AdamW and its schedule."""
+    """The optimizer, its schedule, and in which precision the weights live."""
+
+    algorithm: dict[str, Any] = field(default_factory=lambda: {"_target_": "basereward.optimizers.adamw.AdamW"})
+    """Config node of the optimizer, with ``_target_``."""
 
     lr: float = 3e-6
     """Peak learning rate. The paper's choice from {1e-5, 3e-6, 1e-6, 3e-7}."""
@@ -41,7 +85,10 @@ class OptimSettings:
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm; 0 turns it off."""
     precision: str = "float32"
-    """float32, or bf16: compute in bfloat16 under autocast while weights and optimizer moments stay float32."""
+    """float32; bf16: compute in bfloat16 under autocast while trained weights and moments stay float32; bf16_weights: the weights
+    are bfloat16 too, which takes an optimizer made for it (optim=adamw_stochastic, optim=adamw_kahan)."""
+    average: float | None = None
+    """Decay of an exponential moving average of the trained weights (0.999), which is then validated, saved and exported."""
 
 
 @dataclass
@@ -106,6 +153,7 @@ class TrainSettings:
     """Config node of the data; see ``basereward/mixture.py``."""
     run: RunSettings
     reward: RewardSettings = field(default_factory=RewardSettings)
+    parts: PartsSettings = field(default_factory=PartsSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     init_from: str | None = None

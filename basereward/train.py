@@ -12,26 +12,39 @@ import torch
 from transformers import TrainingArguments
 
 from basereward import checkpoint
+from basereward.adapter_folder import base_reference
+from basereward.adapters import choose_parts, four_bits, has_lora, merge
 from basereward.backbone import load_backbone
 from basereward.batches import EncodedDataset, ToStep
 from basereward.callbacks import MetricsFile, Progress, tensorboard
 from basereward.compose import to_yaml
 from basereward.config import build, locate
 from basereward.encode import Encoder
-from basereward.errors import ConfigError, DataError, near_matches
+from basereward.errors import ConfigError, DataError, MissingDependency, near_matches
 from basereward.losses.base import Loss
 from basereward.mixture import DataBundle, load_data
 from basereward.model import RewardModel
+from basereward.parts import frozen_dtype, param_groups, recompute_activations, trained_dtype
 from basereward.report import write_report
 from basereward.run_directory import cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
 from basereward.runtime import pick_device, seed_everything, set_up_logging
 from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
+from basereward.trainable import (
+    check_libraries,
+    check_parts,
+    check_precision,
+    describe,
+    make_optimizer,
+    stored_dtype,
+    weights_plan,
+)
 from basereward.trainer import RewardTrainer, trained_steps
 
 SETTINGS = TrainSettings
 # Comparisons scored for the report, spread evenly over the rows: enough to find mistakes among, a second's work for the demo.
 REPORT_COMPARISONS = 64
+PRECISIONS = ("float32", "bf16", "bf16_weights")
 SCHEDULES = ("cosine", "linear", "constant_with_warmup")
 
 logger = logging.getLogger(__name__)
@@ -40,7 +53,12 @@ logger = logging.getLogger(__name__)
 def plan(settings: TrainSettings) -> str:
     """What the run would do, after building every part that needs no weights and no data."""
     check(settings)
-    return f"{to_yaml(settings)}\nplan: the config composes and its parts build; nothing was read, trained or written"
+    lines = [to_yaml(settings), *weights_plan(settings)]
+    try:
+        check_libraries(settings)
+    except MissingDependency as error:
+        lines.append(f"not on this machine: {error}")
+    return "\n".join([*lines, "plan: the config composes and its parts build; nothing was read, trained or written"])
 
 
 def run(settings: TrainSettings) -> int:
@@ -59,6 +77,7 @@ def run(settings: TrainSettings) -> int:
 def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
     """Everything up to the first step; nothing is left behind if any of it fails."""
     check(settings)
+    check_libraries(settings)
     loss = make_loss(settings)
     seed_everything(settings.run.seed)
     with run_directory(settings) as run_dir:
@@ -73,6 +92,7 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
         resume_from = newest_checkpoint(run_dir) if settings.run.resume else None
         cut_metrics(run_dir / "metrics.jsonl", trained_steps(resume_from) if resume_from else 0)
         write_records(run_dir, settings, sys.argv[2:], data.manifest, getattr(model.config, "_commit_hash", None))
+        logger.info("%s", describe(settings, model))
         show_example(dataset)
         trainer = make_trainer(settings, model, dataset, data, loss, probe, run_dir)
     return trainer, resume_from, probe
@@ -81,7 +101,7 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
 def check(settings: TrainSettings) -> None:
     """Refuses values that the types alone let through."""
     optim, batch, run_ = settings.optim, settings.batch, settings.run
-    for key, value, known in (("optim.schedule", optim.schedule, SCHEDULES), ("optim.precision", optim.precision, ("float32", "bf16")),
+    for key, value, known in (("optim.schedule", optim.schedule, SCHEDULES), ("optim.precision", optim.precision, PRECISIONS),
                               ("run.final", run_.final, ("best", "last"))):  # fmt: skip
         if value not in known:
             raise ConfigError(f"{key}: {value!r} is not known; {near_matches(value, known)}")
@@ -92,6 +112,10 @@ def check(settings: TrainSettings) -> None:
             raise ConfigError(f"{key}: expected a value above 0, found {value}")
     if not 0 <= optim.warmup < 1:
         raise ConfigError(f"optim.warmup: expected a share of the steps from 0 to below 1, found {optim.warmup}")
+    if optim.average is not None and not 0 <= optim.average < 1:
+        raise ConfigError(f"optim.average: expected null or a decay from 0 to below 1, found {optim.average}")
+    check_parts(settings)
+    check_precision(settings)
     # Before the data are read, which can take long.
     build(settings.pooling, key="pooling", hidden_size=8)
     check_output_bias(build(settings.head, key="head", hidden_size=8), make_loss(settings), settings)
@@ -126,15 +150,18 @@ def check_data(loss: Loss, data: DataBundle) -> None:
 
 
 def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
-    """Float32 weights: a backbone with a new head, or the reward model of ``init_from``."""
+    """A backbone with a new head, or the reward model of ``init_from``, with what is trained chosen."""
     limits = {"min_pixels": settings.backbone.min_pixels, "max_pixels": settings.backbone.max_pixels}
+    parts, optim = settings.parts, settings.optim
+    # What is trained starts from float32, also when it was stored so; what is not may be read in its own dtype.
+    dtype = frozen_dtype(parts, optim) if not parts.train or trained_dtype(optim) == torch.bfloat16 else torch.float32
     if settings.init_from is not None:
-        model, _ = checkpoint.load(settings.init_from)
         source = checkpoint.resolve(settings.init_from)
+        model = start_from(settings, dtype)
         check_length_norm(model, settings)
     else:
         source = backbone_folder(settings)
-        backbone = load_backbone(source, revision=settings.backbone.revision)
+        backbone = load_backbone(source, revision=settings.backbone.revision, dtype=dtype, **four_bits(parts.quantize))
         model = RewardModel.from_backbone(
             backbone,
             settings.head,
@@ -142,8 +169,12 @@ def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
             length_norm=bool(settings.reward.length_norm),
             seed=settings.run.seed,
         )
+    choose_parts(model, parts, optim)
+    if parts.lora is not None:
+        commit = getattr(model.config, "_commit_hash", None)
+        model.config.reward_base = base_reference(source, commit=commit, quantize=parts.quantize)
     if settings.backbone.gradient_checkpointing:
-        model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        recompute_activations(model)
     return model, Encoder.from_folder(source, revision=settings.backbone.revision, **limits)
 
 
@@ -155,6 +186,19 @@ def check_length_norm(model: RewardModel, settings: TrainSettings) -> None:
             f"reward.length_norm: {settings.init_from} was trained with {model.length_norm}, found {wanted}; its head's rewards mean "
             "something else without it. Leave the key out, or train a new head"
         )
+
+
+def start_from(settings: TrainSettings, dtype: torch.dtype) -> RewardModel:
+    """The reward model of ``init_from``; adapters in it are merged."""
+    model, _ = checkpoint.load(settings.init_from, dtype=dtype)
+    if has_lora(model):
+        if settings.parts.lora is not None:
+            raise ConfigError(
+                f"init_from: {settings.init_from} holds adapters, and new ones need a base in a folder of its own. Merge it first: "
+                f"basereward export model={settings.init_from} out=merged, then init_from=merged"
+            )
+        merge(model)
+    return model
 
 
 def backbone_folder(settings: TrainSettings) -> str:
@@ -202,7 +246,9 @@ def make_trainer(
     )
     return RewardTrainer(
         model=model, args=training_arguments(settings, run_dir, len(dataset), validate=bool(data.val)), dataset=dataset, val=data.val,
-        probe=probe, loss=loss, to_step=to_step, workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,
+        probe=probe, loss=loss, average=settings.optim.average, to_step=to_step,
+        make_optimizer=lambda model: make_optimizer(settings, param_groups(model, settings.parts, settings.optim)),
+        workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,
     )  # fmt: skip
 
 
@@ -214,8 +260,8 @@ def training_arguments(settings: TrainSettings, run_dir: Path, num_comparisons: 
     return TrainingArguments(
         output_dir=str(run_dir / "checkpoints"), per_device_train_batch_size=settings.batch.size, max_steps=steps,
         learning_rate=optim.lr, lr_scheduler_type=optim.schedule, warmup_steps=round(optim.warmup * steps),
-        weight_decay=optim.weight_decay, adam_beta1=optim.beta1, adam_beta2=optim.beta2, max_grad_norm=optim.max_grad_norm,
-        bf16=optim.precision == "bf16", use_cpu=pick_device(run_.device).type == "cpu", seed=run_.seed, data_seed=run_.seed,
+        max_grad_norm=optim.max_grad_norm, bf16=optim.precision != "float32", use_cpu=pick_device(run_.device).type == "cpu",
+        seed=run_.seed, data_seed=run_.seed,
         logging_steps=run_.log_every, eval_strategy="steps" if validate else "no", eval_steps=run_.eval_every, save_strategy="steps",
         save_steps=run_.eval_every, logging_nan_inf_filter=False, disable_tqdm=True, report_to="none",
         remove_unused_columns=False, dataloader_num_workers=settings.batch.workers, **best,
@@ -231,9 +277,12 @@ def num_steps(settings: TrainSettings, num_comparisons: int) -> int:
 def finish(trainer: RewardTrainer, settings: TrainSettings, run_dir: Path, probe: Sequence) -> None:
     """Writes ``final/`` from the best or the last weights and the report about it, and says where they are."""
     best = trainer.state.best_model_checkpoint
-    model = checkpoint.load(best)[0] if settings.run.final == "best" and best else trainer.model
-    checkpoint.save(model.to("cpu"), trainer.encoder, run_dir / checkpoint.FINAL, probe=probe)
-    if settings.backbone.create is not None:
+    with trainer.averaged():
+        model = checkpoint.load(best, dtype=stored_dtype(settings))[0] if settings.run.final == "best" and best else trainer.model
+        if settings.parts.quantize is None:  # weights in 4 bits live on the device alone
+            model.to("cpu")
+        checkpoint.save(model, trainer.encoder, run_dir / checkpoint.FINAL, probe=probe)
+    if settings.backbone.create is not None and not has_lora(model):
         shutil.rmtree(run_dir / "backbone", ignore_errors=True)
     page = report_final(trainer, model, run_dir)
     print(f"\nrun: {run_dir}   model: {run_dir / checkpoint.FINAL}   report: {page}   ({trainer.state.global_step} steps)")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
 
-from basereward import checkpoint
+from basereward import adapter_folder, checkpoint
+from basereward.averaging import WeightAverage
 from basereward.batches import BatchSampler, EncodedDataset, Step, ToStep, make_loader
 from basereward.losses.base import Loss
 from basereward.meters import Meter, evaluate_comparisons
@@ -28,6 +30,7 @@ from basereward.records import Comparison
 from basereward.runtime import written_aside
 from basereward.scorer import Scorer
 
+OptimizerOf = Callable[[RewardModel], torch.optim.Optimizer]
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -35,17 +38,20 @@ class RewardTrainer(Trainer):
     """Trains a reward model on packs.
 
     Args:
-        model: with float32 weights; bf16 is a matter of ``args`` (autocast).
+        model: with what is trained chosen and in its dtype; bf16 compute is a matter of ``args`` (autocast).
         args: made by ``train.training_arguments``; ``per_device_train_batch_size`` is the number of comparisons of a step.
         dataset: encoded comparisons. val: comparisons for validation. probe: comparisons stored with each checkpoint.
         loss: rewards and labels -> one loss per comparison.
+        make_optimizer: called with the model when it lies on its device.
+        average: decay of the moving average of the weights; none when ``None``.
         to_step: deals a batch into packs. token_budget: of validation packs.
         keep: newest checkpoints kept beside the best.
     """
 
     def __init__(
         self, *, model: RewardModel, args: TrainingArguments, dataset: EncodedDataset, val: Sequence[Comparison],
-        probe: Sequence[Comparison], loss: Loss, to_step: ToStep, workers: int, keep: int, callbacks: list[TrainerCallback],
+        probe: Sequence[Comparison], loss: Loss, make_optimizer: OptimizerOf, average: float | None, to_step: ToStep, workers: int,
+        keep: int, callbacks: list[TrainerCallback],
     ):  # fmt: skip
         self.sampler = BatchSampler(len(dataset), args.per_device_train_batch_size, args.seed)
         self.meter = Meter()
@@ -53,9 +59,23 @@ class RewardTrainer(Trainer):
                          callbacks=[EpochOrder(self.sampler), StepClock(self.meter), *callbacks])  # fmt: skip
         self.remove_callback(PrinterCallback)
         self.val, self.probe, self.loss, self.to_step, self.workers, self.keep = val, probe, loss, to_step, workers, keep
+        self.make_optimizer = make_optimizer
+        self.average = WeightAverage(model, average) if average is not None else None
+        if self.average:
+            self.add_callback(self.average)
         self.encoder = dataset.encoder
         autocast = torch.bfloat16 if args.bf16 else None
         self.val_scorer = Scorer(model, dataset.encoder, token_budget=to_step.token_budget, autocast=autocast)
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer of the config; the schedule and clipping stay the Trainer's."""
+        if self.optimizer is None:
+            self.optimizer = self.make_optimizer(self.model)
+        return self.optimizer
+
+    def averaged(self) -> AbstractContextManager:
+        """The model has the averaged weights while this lasts, where an average is kept."""
+        return self.average.in_place() if self.average else nullcontext()
 
     def get_train_dataloader(self):
         """One ``Step`` per batch; not prepared by accelerate, because packs are dealt by us and moved one at a time."""
@@ -85,12 +105,19 @@ class RewardTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds what the packs since the last log showed: accuracy, ties, margins, rewards, speed."""
         if "loss" in logs:
-            logs |= self.meter.drain()
+            logs |= self.meter.drain() | self.rates()
         super().log(logs, start_time)
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each part, where they differ."""
+        groups = self.optimizer.param_groups
+        differ = len({group["initial_lr"] for group in groups}) > 1
+        return {f"learning_rate/{group['part']}": group["lr"] for group in groups} if differ else {}
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """Scores the validation comparisons and logs ``eval_*``."""
-        metrics = evaluate_comparisons(self.val_scorer, self.val, self.loss)
+        with self.averaged():
+            metrics = evaluate_comparisons(self.val_scorer, self.val, self.loss)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -106,7 +133,10 @@ class RewardTrainer(Trainer):
         if self.state.best_global_step == self.state.global_step:
             self.state.best_model_checkpoint = str(folder)
         with written_aside(folder) as aside:
-            checkpoint.write(self.accelerator.unwrap_model(self.model), self.encoder, aside, probe=self.probe)
+            with self.averaged():
+                checkpoint.write(self.accelerator.unwrap_model(self.model), self.encoder, aside, probe=self.probe)
+            if self.average:
+                self.average.save(aside)
             self._save_optimizer_and_scheduler(str(aside))
             self._save_rng_state(str(aside))
             self.state.save_to_json(str(aside / TRAINER_STATE_NAME))
@@ -120,8 +150,16 @@ class RewardTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         """Weights of a checkpoint into the model at hand, strictly and from safetensors alone."""
-        loaded, _ = checkpoint.load(resume_from_checkpoint)
-        self.model.load_state_dict(loaded.state_dict())
+        folder = Path(resume_from_checkpoint)
+        if adapter_folder.is_adapter(folder):
+            adapter_folder.check_same_base(folder, self.model.config.reward_base)
+            adapter_folder.read_weights(self.model, folder)
+            checkpoint.check_probe(self.model, self.encoder, folder)
+        else:
+            loaded, _ = checkpoint.load(folder)
+            self.model.load_state_dict(loaded.state_dict())
+        if self.average:
+            self.average.load(folder)
 
 
 class EpochOrder(TrainerCallback):

@@ -19,7 +19,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = sorted(file.relative_to(CONF).as_posix() for file in CONF.rglob("*.yaml"))
 CONFIGS = {config: stage for stage, (_, config, _) in STAGES.items()}
 # Groups whose options stand in the training config; the rest belong to evaluate (benchmark) or stand inside data (recipe).
-TRAIN_GROUPS = ["backbone", "head", "pooling", "loss", "data", "experiment"]
+TRAIN_GROUPS = ["backbone", "head", "pooling", "loss", "parts", "optim", "data", "experiment"]
 TRAIN_OPTIONS = [(group, name) for group in TRAIN_GROUPS for name in groups()[group]]
 
 

@@ -14,13 +14,13 @@ PACKAGE = ROOT / "basereward"
 # From the ground up; on a floor, in the order in which rooms may see each other. A folder is one room.
 FLOORS = {
     "0 words": "errors problems turns spellings preferences records config settings compose runtime",
-    "1 maths": "losses heads pooling metrics",
+    "1 maths": "losses heads pooling optimizers metrics",
     "2 data": "images reading recipes data_recipes mixture demo",
     "3 encoding": "chat patches backbones encode tree packing",
-    "4 model": "attention backbone model",
-    "5 run": "checkpoint scorer meters batches callbacks trainer run_directory",
+    "4 model": "attention backbone model parts adapters",
+    "5 run": "adapter_folder checkpoint scorer meters batches callbacks averaging trainer run_directory memory",
     "6 judge": "judging benchmarks",
-    "7 stages": "text_tables exported report train evaluate score export data_check",
+    "7 stages": "text_tables exported report trainable train evaluate score export data_check",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
