@@ -10,7 +10,8 @@ import torch
 
 from basereward import train
 from basereward.adapters import choose_parts
-from basereward.backbone import image_features, load_backbone
+from basereward.backbone import load_backbone
+from basereward.backbones.find import find_family
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
 from basereward.memory import GIB, memory_bytes, model_without_weights
@@ -119,7 +120,7 @@ def test_a_frozen_tower_keeps_no_activations(model, pack, entries, keeps, checkp
     model.train()
     saved = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor) or tensor, lambda tensor: tensor):
-        features = image_features(model.model, pack)
+        features = find_family(model.config).image_features(model.model, pack).tokens
     assert features.requires_grad == (keeps != "nothing")
     # The merger is a norm and two linear layers: a handful of tensors, where the tower's two blocks keep some fifty.
     low, high = {"tower": (20 if not checkpointing else 2, 500), "merger": (3, 16), "nothing": (0, 0)}[keeps]
