@@ -27,7 +27,7 @@ ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
 
 
 def room_of(module: str) -> str:
-    """``basereward.losses.pairs`` -> ``losses``; the package itself is the door to ``load`` and has no room."""
+    """``basereward.losses.labels`` -> ``losses``; the package itself is the door to ``load`` and has no room."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 
