@@ -315,3 +315,5 @@ def test_what_is_validated_and_saved_is_the_average(small):
             expected = d * expected + (1 - d) * weights[name].double()
         torch.testing.assert_close(final[name].double(), expected, rtol=0, atol=1e-6)
         assert not torch.equal(final[name], seen[-1][name])
+    stored = load_file(Path(settings.run.dir) / "checkpoints" / "checkpoint-3" / "model.safetensors")
+    assert [name for name in final if not torch.equal(final[name], stored[name])] == []
