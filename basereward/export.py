@@ -24,6 +24,7 @@ from basereward.errors import CheckpointError, ConfigError
 from basereward.exported.gather import gather
 from basereward.exported.modeling import SequenceReward
 from basereward.model import LAST, RewardModel
+from basereward.places import check_apart, check_folder, model_folders
 from basereward.records import Comparison, parse_prompt
 from basereward.runtime import pick_device, set_up_logging, write_json, written_aside
 from basereward.settings import ExportSettings
@@ -40,7 +41,8 @@ logger = logging.getLogger(__name__)
 def plan(settings: ExportSettings) -> str:
     """What would be written, after the checks that need no weights."""
     folder = checkpoint.resolve(settings.model)
-    _check(Path(settings.out), settings.dtype, settings.overwrite)
+    _check(Path(settings.out), settings.model, settings.dtype, settings.overwrite)
+    pick_device(settings.device)
     return f"plan: read {folder}, write {settings.out} in {settings.dtype}, score its probe through the written folder"
 
 
@@ -63,31 +65,49 @@ def export(
         out: folder to write.
         dtype: of the backbone's weights; head and pooling are always float32.
         device: for scoring the probe: auto, cpu, cuda.
-        overwrite: replace what is in ``out``.
+        overwrite: replace the export that is in ``out``; a folder of another kind is never replaced.
 
     Returns:
         ``out``.
 
     Raises:
-        ConfigError: ``out`` holds files, an unknown dtype, or a head that cannot stand in one file.
+        ConfigError: ``out`` holds files, is or holds the model's own folder or lies in its run, or cannot be written; an unknown
+            dtype; or a head that cannot stand in one file.
         CheckpointError: the model cannot be loaded, or the written folder gives other rewards.
     """
     out = Path(out)
-    _check(out, dtype, overwrite)
-    with written_aside(out) as aside:
+    _check(out, model_path, dtype, overwrite)
+    pick_device(device)
+    place = out.resolve()
+    with written_aside(place) as aside:
         facts = _write(model_path, aside, dtype=dtype, device=device)
         facts |= check_export(aside, device=device)
-        (aside / "README.md").write_text(_card(out, facts), encoding="utf-8")
+        (aside / "README.md").write_text(_card(place, facts), encoding="utf-8")
     logger.info("%s: largest difference of the probe's rewards %s%s", out, facts["difference"], facts["bf16_note"])
     return out
 
 
-def _check(out: Path, dtype: str, overwrite: bool) -> None:
+def _check(out: Path, model_path: str | Path, dtype: str, overwrite: bool) -> None:
     if dtype not in DTYPES:
         raise ConfigError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")
-    if out.is_file():
-        raise ConfigError(f"out: expected a folder to write, found the file {out}")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
+    check_apart("out", out, model_folders(model_path))
+    place = out.resolve()
+    if place == Path.cwd() or place in Path.cwd().parents:
+        raise ConfigError(f"out: expected a folder of its own, found {out}, which holds the working directory; add a name to it")
+    check_folder("out", out)
+    if out.is_dir() and any(out.iterdir()):
+        _check_replaceable(out, overwrite)
+    check_folder("out", place.parent)
+
+
+def _check_replaceable(out: Path, overwrite: bool) -> None:
+    """Only what an export wrote may be replaced by an export."""
+    if not (out / f"{MODULE}.py").is_file():
+        raise ConfigError(
+            f"out: expected a new folder or an earlier export, found {out} with other files in it (no {MODULE}.py); choose "
+            "another name: overwrite=true replaces exports alone"
+        )
+    if not overwrite:
         raise ConfigError(f"out: {out} exists and is not empty; choose another name, or replace it with overwrite=true")
 
 
@@ -206,7 +226,7 @@ def check_export(folder: Path, *, device: str = "auto") -> dict[str, str]:
     worst = {}
     for dtype in dict.fromkeys((torch.float32, stored_dtype)):
         model = load_plain(folder, dtype=dtype).to(pick_device(device))
-        worst[dtype] = max(_difference(model, encoder, *row) for row in probe[1])
+        worst[dtype] = max(_difference(model, encoder, *row, checkpoint.probe_scale(probe[1])) for row in probe[1])
         del model
     note = f" ({worst[stored_dtype]:.1e} when computed in {stored_dtype})" if stored_dtype != torch.float32 else ""
     return {"difference": f"{worst[torch.float32]:.1e}", "bf16_note": note.replace("torch.", "")}
@@ -218,13 +238,13 @@ def load_plain(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> Pre
 
 
 @torch.no_grad()
-def _difference(model: PreTrainedModel, encoder: Encoder, comparison: Comparison, expected: np.ndarray) -> float:
-    """Largest error of a comparison's rewards in left- and right-padded rows."""
+def _difference(model: PreTrainedModel, encoder: Encoder, comparison: Comparison, expected: np.ndarray, scale: float) -> float:
+    """Largest error of a comparison's rewards in left- and right-padded rows, relative to the probe's scale."""
     errors = []
     for side in ("right", "left"):
         rows = padded_rows(encoder.encode(comparison), encoder, side=side)
         found = model(**{name: value.to(model.device) for name, value in rows.items()}).logits[:, 0].cpu().numpy()
-        errors.append(checkpoint.reward_error(found, expected))
+        errors.append(checkpoint.reward_error(found, expected, scale))
         if not errors[-1] <= checkpoint.PROBE_TOLERANCE[model.dtype]:
             raise CheckpointError(
                 f"export: expected rewards {expected.tolist()} for the probe {comparison.id!r}, found {found.tolist()} through "

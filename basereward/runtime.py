@@ -97,8 +97,11 @@ def written_aside(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+    # safetensors writes files that their owner alone may read; the folder's own bits are what the umask allows.
+    allowed = aside.stat().st_mode & 0o666
     for file in aside.rglob("*"):
         if file.is_file():
+            file.chmod(allowed)
             _sync(file)
     if folder.exists():
         old = folder.with_name(f".old-{folder.name}")
