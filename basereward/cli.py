@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from basereward import __version__
+
 # stage: (module, config file, one line). The modules are imported when they are asked for: --help must answer at once.
 STAGES = {
     "train": ("basereward.train", "train", "train a reward model"),
@@ -17,7 +19,7 @@ STAGES = {
 
 USAGE = """basereward: train, judge and serve scalar reward models for image + text preferences
 
-usage: basereward <stage> [key=value ...] [--dry-run] [--help]
+usage: basereward <stage> [key=value ...] [--dry-run] [--help] [--version]
 
 {stages}
 
@@ -26,17 +28,21 @@ examples:
   basereward train data=custom data.path=my_pairs.jsonl run.dir=runs/mine
   basereward evaluate model=runs/demo benchmark=demo blind=true
   basereward score model=runs/demo input=pairs.jsonl output=scores.jsonl
-  basereward export model=runs/demo out=exported
+  basereward export model=runs/demo out=runs/exported
 
 --dry-run composes the config, checks it and prints the plan; nothing is trained or written.
-basereward <stage> --help lists the stage's keys and the options of each group."""
+basereward <stage> --help (or -h) lists the stage's keys and the options of each group."""
+FLAGS = ("--dry-run", "--help", "--version")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a stage; returns the exit code: 0 done, 1 done with failed items, 2 the user's mistake, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = ["--help" if word == "-h" else word for word in (sys.argv[1:] if arguments is None else arguments)]
     flags = {word for word in words if word.startswith("--")}
     words = [word for word in words if not word.startswith("--")]
+    if "--version" in flags:
+        print(f"basereward {__version__}")
+        return 0
     stage, overrides = _split_stage(words)
     if stage is None and (not words or "--help" in flags):
         print(USAGE.format(stages="\n".join(f"  {name:12} {line}" for name, (_, _, line) in STAGES.items())))
@@ -68,8 +74,8 @@ def _refuse_unknown(stage: str | None, words: Sequence[str], flags: set[str]) ->
     if stage is None:
         name = " ".join(word for word in words[:2] if "=" not in word)
         raise ConfigError(f"{name or words[0]!r}: no such stage; {near_matches(name, STAGES)}")
-    for flag in flags - {"--dry-run", "--help"}:
-        raise ConfigError(f"{flag}: no such flag; {near_matches(flag, ['--dry-run', '--help'])}")
+    for flag in flags.difference(FLAGS):
+        raise ConfigError(f"{flag}: no such flag; {near_matches(flag, FLAGS)}")
 
 
 def _run(stage: str, overrides: list[str], flags: set[str]) -> int:

@@ -5,10 +5,49 @@ from __future__ import annotations
 import importlib.resources
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from basereward.errors import ConfigError, missing_extra, near_matches
+from basereward.errors import ConfigError, MissingDependency, near_matches
+
+
+def quoted(override: str) -> str:
+    """An override whose value Hydra's grammar does not read, such as a path with a space or an umlaut, with the value in quotes.
+
+    >>> quoted("path=my pairs/ü.jsonl"), quoted("optim.lr=1e-5")
+    ("path='my pairs/ü.jsonl'", 'optim.lr=1e-5')
+    """
+    key, equals, value = override.partition("=")
+    # What begins like a list, a mapping or a quoted text was meant as one: its mistake is for Hydra to report.
+    if not equals or value[:1] in ("", "[", "{", "'", '"') or _is_read(override):
+        return override
+    escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    candidate = f"{key}='{escaped}{chr(92) * trailing}'"
+    return candidate if _is_read(candidate) else override
+
+
+def _is_read(override: str) -> bool:
+    """Whether Hydra reads an override as one value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return not OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException:
+        return False
+
+
+def _refuse_removal(overrides: Sequence[str], stage: str, schema: type) -> None:
+    needed = [item.name for item in fields(schema)]
+    for override in overrides:
+        name = override.removeprefix("~").partition("=")[0]
+        if override.startswith("~") and name in needed:
+            raise ConfigError(
+                f"{override}: expected {stage} to keep {name}, which it needs; a required section cannot be removed; change it with "
+                f"{name}=... or {name}.<key>=..."
+            )
 
 
 def config_folder() -> Path:
@@ -32,9 +71,13 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
         from hydra import initialize_config_dir
         from omegaconf import OmegaConf, errors
     except ImportError as error:
-        raise missing_extra("hydra-core", "dev", "composing a config") from error
+        raise MissingDependency(
+            "composing a config needs hydra-core, which is not installed. Install it with: pip install hydra-core"
+        ) from error
     from hydra.errors import HydraException, MissingConfigException
 
+    _refuse_removal(overrides, stage, schema)
+    overrides = [quoted(override) for override in overrides]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
             composed = hydra_compose(stage, overrides=list(overrides))
@@ -58,7 +101,7 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
     except errors.MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key}: this key needs a value; add {error.full_key}=... to the command") from error
     except errors.OmegaConfBaseException as error:
-        raise ConfigError(_wrong_value(error)) from error
+        raise ConfigError(_wrong_value(error, OmegaConf.to_container(composed, resolve=False))) from error
 
 
 def options(group: str) -> list[str]:
@@ -71,6 +114,15 @@ def options(group: str) -> list[str]:
 def groups() -> dict[str, list[str]]:
     """All config groups with their options."""
     return {folder.name: options(folder.name) for folder in sorted(config_folder().iterdir()) if any(folder.glob("*.yaml"))}
+
+
+def default_option(stage: str, group: str) -> dict[str, Any]:
+    """The config node that a stage has for a group when none is chosen, without its interpolations resolved."""
+    import yaml
+
+    defaults = yaml.safe_load((config_folder() / f"{stage}.yaml").read_text(encoding="utf-8"))["defaults"]
+    name = next(entry[group] for entry in defaults if isinstance(entry, dict) and group in entry)
+    return yaml.safe_load((config_folder() / group / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def to_yaml(settings: Any) -> str:
@@ -119,6 +171,22 @@ def _related(known: str, key: str) -> bool:
     return known.rpartition(".")[0] == key.rpartition(".")[0] or known.rpartition(".")[2] == key.rpartition(".")[2]
 
 
-def _wrong_value(error: Any) -> str:
+def _wrong_value(error: Any, raw: Any) -> str:
+    variable = re.search(r"Environment variable '([^']+)' not found", str(error))
+    if variable:
+        used = {path for path in _texts(raw) if f"oc.env:{variable[1]}" in path}
+        inside = sorted(path.rpartition("}")[2].lstrip("/") for path in used)
+        return (
+            f"{error.full_key}: expected the environment variable {variable[1]} to hold the folder with {', '.join(inside)}; it is not "
+            f"set; put {variable[1]}=<folder> before the command"
+        )
     reason = str(error.msg or error).splitlines()[0]
     return f"{error.full_key or 'config'}: {reason}"
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _texts(value)
+    elif isinstance(node, str):
+        yield node

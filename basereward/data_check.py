@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from basereward.config import build
+from basereward.config import build, locate
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
 from basereward.images import image_size
-from basereward.problems import BadRows
+from basereward.problems import BadRows, counted
 from basereward.reading import with_progress
 from basereward.recipes import Recipe, SourceData, read
 from basereward.records import Comparison
@@ -67,7 +68,7 @@ def run(settings: DataCheckSettings) -> int:
         raise BadRows(
             data.problems,
             title=title,
-            advice="correct the rows; training refuses the file, or leaves them out with on_error=skip",
+            advice="correct the rows; training refuses the file, or leaves them out with data.on_error=skip",
         )
     return 0
 
@@ -80,6 +81,10 @@ def make_recipe(settings: DataCheckSettings) -> Recipe:
         )
     given = {"path": settings.path, "image_root": settings.image_root}
     node = {key: value for key, value in settings.recipe.items() if key not in given}
+    if settings.path is None and _needs_path(node):
+        raise ConfigError(
+            "path: expected a file, a pattern, a folder or the id of a Hub dataset, found none; add path=my_pairs.jsonl"
+        )
     return build(node | {key: value for key, value in given.items() if value is not None}, "recipe")
 
 
@@ -190,8 +195,14 @@ def show(item: Comparison, encoder: Encoder | None) -> str:
     lines += [f"  | {line}" for line in prompt.rstrip("\n").split("\n")]
     wins = Counter(pair.better for pair in item.pairs)
     order = sorted(range(len(item.responses)), key=lambda index: -wins[index])
-    lines += [f"  response {index}, preferred {wins[index]} times: {item.responses[index]}" for index in order]
+    lines += [f"  response {index}, preferred {counted(wins[index], 'time')}: {item.responses[index]}" for index in order]
     return "\n".join(lines)
+
+
+def _needs_path(node: dict[str, Any]) -> bool:
+    """A recipe that draws its rows takes no path."""
+    path = signature(locate(node.get("_target_", ""), "recipe")).parameters.get("path")
+    return path is not None and path.default is path.empty
 
 
 def _measure(item: Comparison, encoder: Encoder | None) -> tuple[int, tuple[int, ...]]:

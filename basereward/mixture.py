@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from basereward.config import build
-from basereward.errors import ConfigError, near_matches
-from basereward.recipes import Recipe, read
+from basereward.errors import ConfigError, DataError, near_matches
+from basereward.problems import counted, in_words
+from basereward.recipes import ON_ERROR, Recipe, read
 from basereward.records import Comparison, image_key
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,23 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split})
 
 
+def check_sources(data_cfg: Mapping) -> None:
+    """Refuses values that cannot be used and files that are not there, before anything is read.
+
+    Raises:
+        ConfigError: an unknown key, or a value that cannot be used.
+        DataError: no files where a source says.
+    """
+    settings = _settings(data_cfg)
+    nodes = settings.sources or {"custom": _custom(settings.path, settings)}
+    recipes = [_recipe(node, f"data.sources.{name}", name) for name, node in nodes.items()]
+    recipes += [_recipe(_val_node(settings), "data.val", "val")] if settings.val is not None else []
+    for recipe in recipes:
+        missing = [file for file in recipe.files() if not file.exists()]
+        if missing:
+            raise DataError(f"expected data at {missing[0]}; found nothing to read; correct the path of {recipe.source}")
+
+
 def split_by_group(
     comparisons: Sequence[Comparison], *, fraction: float, maximum: int, seed: int
 ) -> tuple[list[Comparison], list[Comparison]]:
@@ -106,7 +124,9 @@ def split_by_group(
     if not chosen and room:
         chosen = {min(order, key=lambda name: len(groups[name]))}
     if not chosen and target:
-        log.warning("all %d comparisons share one prompt: none is set apart for validation; give data.val", len(comparisons))
+        log.warning(
+            "%s with one prompt: none is set apart for validation; give data.val", counted(len(comparisons), "comparison")
+        )
     return [item for item in comparisons if item.group not in chosen], [item for item in comparisons if item.group in chosen]
 
 
@@ -147,6 +167,9 @@ def _settings(cfg: Mapping) -> DataSettings:
         raise ConfigError(
             f"data.val_fraction: expected 0 <= x < 1; found {settings.val_fraction!r}; 0.05 sets one row in 20 apart"
         )
+    if settings.on_error not in ON_ERROR:
+        known = near_matches(str(settings.on_error), ON_ERROR)
+        raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}; found {settings.on_error!r}; {known}")
     if not isinstance(settings.val_max, int) or settings.val_max < 0:
         raise ConfigError(f"data.val_max: expected a whole number from 0; found {settings.val_max!r}; correct it")
     return settings
@@ -169,7 +192,7 @@ def _read_all(sources: Mapping, on_error: str, key: str) -> tuple[list[Compariso
             name,
             data.manifest["rows_read"],
             data.manifest["used"],
-            data.manifest["dropped"],
+            in_words(data.manifest["dropped"]),
         )
     return comparisons, accounts
 
@@ -183,10 +206,13 @@ def _recipe(node: object, key: str, name: str) -> Recipe:
 
 
 def _read_val(settings: DataSettings) -> tuple[list[Comparison], dict]:
-    is_path = isinstance(settings.val, str | os.PathLike)
-    node = _custom(os.fspath(settings.val), settings) if is_path else settings.val
-    val, accounts = _read_all({"val": node}, settings.on_error, "data")
+    val, accounts = _read_all({"val": _val_node(settings)}, settings.on_error, "data")
     return make_ids_unique(val)[0], accounts
+
+
+def _val_node(settings: DataSettings) -> object:
+    is_path = isinstance(settings.val, str | os.PathLike)
+    return _custom(os.fspath(settings.val), settings) if is_path else settings.val
 
 
 def _count_shared(train: Iterable[Comparison], val: Iterable[Comparison]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from basereward.errors import DataError
@@ -97,3 +97,12 @@ def report(problems: Sequence[Problem], *, title: str = "", advice: str = "") ->
 def counted(number: int, noun: str) -> str:
     """A number with its noun: 1 image, 2 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Counts for a message.
+
+    >>> in_words({"tie": 3, "empty answer": 1}), in_words({})
+    ('3 tie, 1 empty answer', 'none')
+    """
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"

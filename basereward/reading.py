@@ -52,7 +52,11 @@ def _beside(path: Path) -> str:
         return f"there is no folder {path.parent}"
     names = sorted(entry.name for entry in path.parent.iterdir())
     close = difflib.get_close_matches(path.name, names, n=3)
-    return f"did you mean {' or '.join(map(repr, close))}?" if close else f"{path.parent} holds {len(names)} other files"
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    data = [name for name in names if name.endswith(SUFFIXES)]
+    listing = f"the data files there are {', '.join(data[:5])}" if data else "it holds no data file"
+    return f"there is no {path.name} in {path.parent.absolute()}; {listing}" + (", ..." if len(data) > 5 else "")
 
 
 def _known(file: Path) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.images import ImageError, check_image, image_key
-from basereward.problems import BadRows, Problem, RowError
+from basereward.problems import BadRows, Problem, RowError, counted, in_words
 from basereward.reading import (
     find_files,
     hash_files,
@@ -178,13 +178,16 @@ def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
         comparisons = [comparison for comparison in comparisons if comparison.where not in bad]
     problems.sort(key=lambda problem: _place(problem.where))
     if problems and (on_error == "fail" or not comparisons):
-        advice = "nothing was used; correct the rows, or leave them out with on_error=skip"
+        advice = "nothing was used; correct the rows"
+        # The only stage that can leave rows out is training; judging on fewer rows than the file has would mislead.
+        advice += ", or leave them out of training with data.on_error=skip" if on_error == "fail" else ": no other row is left"
         raise BadRows(problems, title=f"{num_rows:,} read from {recipe.path}", advice=advice)
     first_problem = {problem.where: problem for problem in reversed(problems)}
     dropped.update(problem.kind for problem in first_problem.values())
     if not comparisons:
         raise DataError(
-            f"expected at least one comparison in {recipe.path}; found {num_rows} rows, dropped: {dict(dropped)}; check the file"
+            f"expected at least one comparison in {recipe.path}; found {counted(num_rows, 'row')}, dropped: {in_words(dropped)}; "
+            "check the file"
         )
     return SourceData(comparisons, _manifest(recipe, num_rows, dropped, len(comparisons)), problems)
 

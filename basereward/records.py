@@ -18,13 +18,11 @@ from PIL import Image
 
 from basereward.preferences import Pair, is_finite, read_order
 from basereward.problems import Notes, Problem, RowError, counted, report, shown
-from basereward.spellings import SPELLING_KEYS, Draft, read_prompt, read_spelling
+from basereward.spellings import OTHER_KEYS, SPELLING_KEYS, Draft, read_prompt, read_spelling
 
 __all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_prompt", "parse_row", "report"]
 
-RECORD_KEYS = SPELLING_KEYS | frozenset(
-    ("image", "images", "ranks", "scores", "id", "source", "category", "margin", "probability", "weight", "meta")
-)
+RECORD_KEYS = SPELLING_KEYS | OTHER_KEYS
 IMAGE_KINDS = 'a path, bytes, a PIL image, or {"bytes", "path"}'
 # Keys that a row may lack without anybody noticing: a misspelt one would be lost in silence, so near misses are refused.
 _SILENT_KEYS = ("image", "images", "margin", "probability", "weight", "system")
@@ -101,8 +99,12 @@ def parse_row(
         notes.add("wrong type", "a JSON object", shown(row), "write one object per row")
         raise RowError(notes.problems)
     row = {key: value for key, value in row.items() if value is not None}
-    notes.id = name = str(row.get("id", default_id))
+    name = str(row.get("id", default_id))
+    notes.id = name if _is_text(name) else ascii(name)
     draft = read_spelling(row, notes)
+    _check_texts(draft, notes)
+    for key in ("id", "category", "source"):
+        _check_text(str(row.get(key, "")), key, notes)
     images = _images(row, draft, image_root, notes)
     meta = _meta(row, source, notes)
     weight = _number(row, "weight", 1.0, notes)
@@ -138,6 +140,7 @@ def parse_prompt(
     """
     notes = Notes(where)
     draft = read_prompt({"prompt": messages}, notes)
+    _check_texts(draft, notes)
     refs = _images({"images": images}, draft, image_root, notes)
     notes.raise_if_any()
     return tuple(draft.messages), refs
@@ -154,6 +157,33 @@ def image_key(ref: object) -> str:
 
 def _digest(value: object) -> str:
     return hashlib.blake2b(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _check_texts(draft: Draft, notes: Notes) -> None:
+    """Every text of the prompt and the responses can be written as UTF-8, which a tokenizer needs."""
+    for turn in draft.messages:
+        for part in turn["content"]:
+            _check_text(part.get("text", ""), f"the {turn['role']} turn", notes)
+    for index, text in enumerate(draft.responses):
+        name = ("chosen", "rejected")[index] if draft.is_pair else f"responses[{index}]"
+        _check_text(text, name, notes)
+
+
+def _check_text(text: str, name: str, notes: Notes) -> None:
+    if _is_text(text):
+        return
+    place = next(index for index, character in enumerate(text) if not _is_text(character))
+    found = f"half of a surrogate pair, {ascii(text[place])}, at character {place}"
+    notes.add("not valid text", f"`{name}` to be valid Unicode", found, "write the whole character, or drop the row")
+
+
+def _is_text(text: str) -> bool:
+    """False for half a surrogate pair, which JSON can hold and UTF-8 cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _images(row: Mapping, draft: Draft, root: str | os.PathLike | None, notes: Notes) -> tuple[object, ...]:

@@ -19,6 +19,12 @@ SPELLING_KEYS = frozenset(
     ("prompt", "messages", "conversations", "instruction", "input", "history", "system", "chosen", "rejected")
     + ("chosen_messages", "rejected_messages", "rejected_response", "responses")
 )
+# What a row may hold beside its prompt and responses.
+OTHER_KEYS = frozenset(
+    ("image", "images", "ranks", "scores", "id", "source", "category", "margin", "probability", "weight", "meta")
+)
+# What other files call our keys; said in the advice, never assumed.
+_OTHER_NAMES = {"query": "prompt", "question": "prompt", "response": "responses", "answers": "responses"}
 
 
 @dataclass(slots=True)
@@ -79,10 +85,13 @@ def _find_spelling(row: Mapping, notes: Notes) -> tuple[Sequence, list[tuple[str
 
 
 def _note_missing(row: Mapping, notes: Notes) -> None:
+    """One problem for all that a row lacks: preferences, and its prompt."""
     expected = "`chosen` and `rejected`, or `responses` with `ranks` or `scores`"
-    notes.add("missing keys", expected, f"the keys {', '.join(map(str, row)) or '(none)'}", _renames(row, ("chosen", "rejected")))
+    wanted = ("chosen", "rejected")
     if not any(key in row for key in PROMPT_KEYS):
-        _note_missing_prompt(row, notes)
+        expected = f"a prompt under {_listed(PROMPT_KEYS)}, and {expected}"
+        wanted += PROMPT_KEYS
+    notes.add("missing keys", expected, _keys_of(row), _renames(row, wanted))
 
 
 def _note_missing_prompt(row: Mapping, notes: Notes) -> None:
@@ -90,18 +99,23 @@ def _note_missing_prompt(row: Mapping, notes: Notes) -> None:
         isinstance(row.get(key), str) and row[key].lstrip().startswith("Human:") for key in ("chosen", "rejected")
     )
     advice = "a transcript that begins with Human: is read with recipe=hh_rlhf" if is_transcript else _renames(row, PROMPT_KEYS)
-    expected = f"a prompt under {', '.join(f'`{key}`' for key in PROMPT_KEYS)}"
-    notes.add("missing keys", expected, f"the keys {', '.join(map(str, row)) or '(none)'}", advice)
+    notes.add("missing keys", f"a prompt under {_listed(PROMPT_KEYS)}", _keys_of(row), advice)
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
+
+
+def _keys_of(row: Mapping) -> str:
+    return f"the keys {', '.join(map(str, row)) or '(none)'}"
 
 
 def _renames(row: Mapping, wanted: Sequence[str]) -> str:
-    """Which of the keys that are there look like the ones that are not."""
-    close = {
-        key: difflib.get_close_matches(key, [str(name) for name in row if name not in wanted], n=1)
-        for key in wanted
-        if key not in row
-    }
+    """Which of the keys that are there look like the ones that are not; a key with a meaning of its own is no misspelt one."""
+    spare = [str(name) for name in row if name not in SPELLING_KEYS | OTHER_KEYS]
+    close = {key: difflib.get_close_matches(key, spare, n=1) for key in wanted if key not in row}
     renames = [f"`{found[0]}` to `{key}`" for key, found in close.items() if found]
+    renames += [f"`{name}` to `{meant}`" for name, meant in _OTHER_NAMES.items() if name in spare and meant not in row]
     return f"rename {' and '.join(renames)}" if renames else "rename the columns, or write a recipe for this file"
 
 

@@ -6,6 +6,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -17,14 +18,25 @@ from basereward.adapters import choose_parts, four_bits, has_lora, merge
 from basereward.backbone import load_backbone
 from basereward.batches import EncodedDataset, ToStep
 from basereward.callbacks import MetricsFile, Progress, tensorboard
+from basereward.checks import (
+    build_part,
+    check_device,
+    check_places,
+    check_run_dir,
+    check_values,
+    is_created,
+    settle_start,
+    unusable_run_dir,
+)
 from basereward.compose import to_yaml
 from basereward.config import build, locate
 from basereward.encode import Encoder
-from basereward.errors import ConfigError, DataError, MissingDependency, near_matches
+from basereward.errors import ConfigError, DataError, MissingDependency
 from basereward.losses.base import Loss
 from basereward.mixture import DataBundle, load_data
 from basereward.model import RewardModel
 from basereward.parts import frozen_dtype, param_groups, recompute_activations, trained_dtype
+from basereward.problems import counted, in_words
 from basereward.report import write_report
 from basereward.run_directory import cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
 from basereward.runtime import pick_device, seed_everything, set_up_logging
@@ -44,8 +56,6 @@ from basereward.trainer import RewardTrainer, trained_steps
 SETTINGS = TrainSettings
 # Comparisons scored for the report, spread evenly over the rows: enough to find mistakes among, a second's work for the demo.
 REPORT_COMPARISONS = 64
-PRECISIONS = ("float32", "bf16", "bf16_weights")
-SCHEDULES = ("cosine", "linear", "constant_with_warmup")
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +75,7 @@ def run(settings: TrainSettings) -> int:
     """Trains and leaves a complete run directory; returns the exit code."""
     set_up_logging()
     run_dir = Path(settings.run.dir)
+    check_run_dir(run_dir)
     if settings.run.resume and is_finished(run_dir):
         print(f"{run_dir} is finished; its model is {run_dir / checkpoint.FINAL}")
         return 0
@@ -76,17 +87,22 @@ def run(settings: TrainSettings) -> int:
 
 def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
     """Everything up to the first step; nothing is left behind if any of it fails."""
-    check(settings)
+    check(settings, here=True)
     check_libraries(settings)
+    settle_start(settings)
     loss = make_loss(settings)
     seed_everything(settings.run.seed)
-    with run_directory(settings) as run_dir:
+    with ExitStack() as stack:
+        run_dir = enter_run_directory(stack, settings)
         data = load_data(settings.data, seed=settings.run.seed)
         check_data(loss, data)
         model, encoder = start_model(settings)
         dataset = EncodedDataset(data.train, encoder, max_length=settings.batch.max_length, on_long=settings.batch.on_long)
         if not len(dataset):
-            raise DataError(f"data: no comparison is left to train on; dropped as too long: {dict(dataset.dropped)}")
+            raise DataError(
+                f"data: expected comparisons of at most batch.max_length={settings.batch.max_length} tokens, found none; longer: "
+                f"{in_words(dataset.dropped)}; raise batch.max_length or lower backbone.max_pixels"
+            )
         note_dropped(data, dataset)
         probe = checkpoint.pick_probe(data.val or dataset.comparisons)
         resume_from = newest_checkpoint(run_dir) if settings.run.resume else None
@@ -95,30 +111,31 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
         logger.info("%s", describe(settings, model))
         show_example(dataset)
         trainer = make_trainer(settings, model, dataset, data, loss, probe, run_dir)
+        trainer.get_train_dataloader()  # made again when training begins; here a failure still leaves nothing behind
     return trainer, resume_from, probe
 
 
-def check(settings: TrainSettings) -> None:
-    """Refuses values that the types alone let through."""
-    optim, batch, run_ = settings.optim, settings.batch, settings.run
-    for key, value, known in (("optim.schedule", optim.schedule, SCHEDULES), ("optim.precision", optim.precision, PRECISIONS),
-                              ("run.final", run_.final, ("best", "last"))):  # fmt: skip
-        if value not in known:
-            raise ConfigError(f"{key}: {value!r} is not known; {near_matches(value, known)}")
-    positive = {"optim.lr": optim.lr, "batch.size": batch.size, "batch.token_budget": batch.token_budget, "run.epochs": run_.epochs,
-                "run.eval_every": run_.eval_every, "run.log_every": run_.log_every, "run.keep": run_.keep}  # fmt: skip
-    for key, value in (positive | ({"run.max_steps": run_.max_steps} if run_.max_steps is not None else {})).items():
-        if not value > 0:
-            raise ConfigError(f"{key}: expected a value above 0, found {value}")
-    if not 0 <= optim.warmup < 1:
-        raise ConfigError(f"optim.warmup: expected a share of the steps from 0 to below 1, found {optim.warmup}")
-    if optim.average is not None and not 0 <= optim.average < 1:
-        raise ConfigError(f"optim.average: expected null or a decay from 0 to below 1, found {optim.average}")
+def check(settings: TrainSettings, *, here: bool = False) -> None:
+    """Refuses what the types alone let through, before the data are read, which can take long, and anything is written.
+
+    Args:
+        here: the run is to start on this machine, which must have the device.
+    """
+    check_values(settings)
+    check_device(settings.run.device, here=here)
     check_parts(settings)
     check_precision(settings)
-    # Before the data are read, which can take long.
-    build(settings.pooling, key="pooling", hidden_size=8)
-    check_output_bias(build(settings.head, key="head", hidden_size=8), make_loss(settings), settings)
+    build_part(settings.pooling, "pooling")
+    check_output_bias(build_part(settings.head, "head"), make_loss(settings), settings)
+    check_places(settings)
+
+
+def enter_run_directory(stack: ExitStack, settings: TrainSettings) -> Path:
+    """The run's directory for as long as ``stack`` lasts; what the system says when it cannot be made becomes our error."""
+    try:
+        return stack.enter_context(run_directory(settings))
+    except OSError as error:
+        raise unusable_run_dir(Path(settings.run.dir), error) from error
 
 
 def make_loss(settings: TrainSettings) -> Loss:
@@ -204,7 +221,7 @@ def start_from(settings: TrainSettings, dtype: torch.dtype) -> RewardModel:
 def backbone_folder(settings: TrainSettings) -> str:
     """The backbone's path; a tiny one is written first."""
     backbone = settings.backbone
-    if backbone.create is not None and not Path(backbone.path).exists():
+    if is_created(settings) and not Path(backbone.path).exists():
         locate(backbone.create, "backbone.create")(backbone.path, seed=settings.run.seed)
     return backbone.path
 
@@ -213,7 +230,7 @@ def note_dropped(data: DataBundle, dataset: EncodedDataset) -> None:
     """Adds the too long ones to the manifest and says so."""
     for source, count in dataset.dropped.items():
         data.manifest["sources"][source].setdefault("dropped", {})["longer than batch.max_length"] = count
-        logger.warning("%s: %d comparisons are longer than batch.max_length and were dropped", source, count)
+        logger.warning("%s: longer than batch.max_length and dropped: %s", source, counted(count, "comparison"))
 
 
 def show_example(dataset: EncodedDataset) -> None:
@@ -282,10 +299,12 @@ def finish(trainer: RewardTrainer, settings: TrainSettings, run_dir: Path, probe
         if settings.parts.quantize is None:  # weights in 4 bits live on the device alone
             model.to("cpu")
         checkpoint.save(model, trainer.encoder, run_dir / checkpoint.FINAL, probe=probe)
-    if settings.backbone.create is not None and not has_lora(model):
+    if is_created(settings) and not has_lora(model):
         shutil.rmtree(run_dir / "backbone", ignore_errors=True)
     page = report_final(trainer, model, run_dir)
-    print(f"\nrun: {run_dir}   model: {run_dir / checkpoint.FINAL}   report: {page}   ({trainer.state.global_step} steps)")
+    print(
+        f"\nrun: {run_dir}   model: {run_dir / checkpoint.FINAL}   report: {page}   ({counted(trainer.state.global_step, 'step')})"
+    )
 
 
 def report_final(trainer: RewardTrainer, model: RewardModel, run_dir: Path) -> Path:

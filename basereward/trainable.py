@@ -34,13 +34,6 @@ def check_parts(settings: TrainSettings) -> None:
         raise ConfigError(f"parts.frozen_dtype: expected null, float32 or bfloat16, found {parts.frozen_dtype!r}")
     if parts.frozen_dtype == "bfloat16" and settings.optim.precision == "float32":
         raise ConfigError("parts.frozen_dtype: bfloat16 weights need bfloat16 compute: add optim.precision=bf16")
-    rates = {f"parts.lr.{name}": rate for name, rate in vars(parts.lr).items()}
-    rates |= {"parts.lora.lr": parts.lora.lr} if parts.lora else {}
-    for key, rate in rates.items():
-        if rate is not None and not rate > 0:
-            raise ConfigError(
-                f"{key}: expected null or a rate above 0, found {rate}; leave a part out of parts.train to freeze it"
-            )
     if parts.quantize is not None:
         for wrong, advice in ((parts.lora is None, "parts.lora: a base in 4 bits is trained through adapters; use parts=qlora"),
                               (settings.optim.precision != "bf16", "optim.precision: a base in 4 bits computes in bfloat16; add "
