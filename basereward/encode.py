@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
-from basereward.backbones.find import fetch_config, find_family
+from basereward.backbones.find import RESTORE, fetch_config, find_family
 from basereward.chat import ChatFormat
 from basereward.errors import CheckpointError
 from basereward.images import image_size, load_image
@@ -98,6 +98,7 @@ class Encoder:
     ) -> Encoder:
         """Loads the tokenizer and the image processor of a checkpoint folder or Hub id; limits given here replace its own."""
         config = fetch_config(folder, revision=revision)
+        check_tokenizer_file(Path(folder))
         limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
         options = {"trust_remote_code": False} | ({"revision": revision} if revision else {})
         try:
@@ -150,6 +151,19 @@ class Encoder:
         pictures = [load_image(ref) for ref in images]
         grids = [self.patch_settings.grid(*picture.size) for picture in pictures]
         return [self.patch_settings.cut(picture) for picture in pictures], grids
+
+
+def check_tokenizer_file(folder: Path) -> None:
+    """Refuses a local folder without a tokenizer: transformers would make up one with an empty vocabulary.
+
+    Raises:
+        CheckpointError: naming the file.
+    """
+    if folder.is_dir() and not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "tokenizer.model")):
+        raise CheckpointError(
+            f"{folder}: expected tokenizer.json (or vocab.json with merges.txt), found no tokenizer; {RESTORE}, or copy the file "
+            "of the backbone it was trained from"
+        )
 
 
 def expand_markers(ids: Sequence[int], image_id: int, counts: Sequence[int]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,39 +16,83 @@ from basereward.compose import to_yaml
 from basereward.config import build
 from basereward.errors import ConfigError, DataError
 from basereward.judging import results, table, without_images
+from basereward.places import check_folder
 from basereward.records import Comparison
 from basereward.report import EVAL, render
-from basereward.runtime import environment, file_hash, set_up_logging, write_json
+from basereward.runtime import environment, file_hash, set_up_logging, write_bytes, write_json
 from basereward.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings
+RESULTS, SAMPLES = "results.json", "samples.jsonl"
 
 
 def plan(settings: EvaluateSettings) -> str:
     """What would be judged, on what."""
     benchmark: Benchmark = build(settings.benchmark, key="benchmark")
+    check_settings(settings, benchmark)
     return f"{to_yaml(settings)}\nplan: score {settings.model} on {benchmark.name}, version {benchmark.version}"
 
 
 def run(settings: EvaluateSettings) -> int:
-    """Scores every item, prints the table, writes ``results.json`` and ``samples.jsonl``, and renews the report of the run."""
+    """Scores every item, prints the table, writes ``samples.jsonl`` and ``results.json``, and renews the report of the run."""
     set_up_logging()
     benchmark: Benchmark = build(settings.benchmark, key="benchmark")
-    rm = scorer.load(settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget)
+    place = check_settings(settings, benchmark)
     comparisons = benchmark.comparisons()
     check_count(benchmark, comparisons)
+    out = folder_of_version(place, benchmark.version, is_given=settings.out is not None)
+    rm = scorer.load(settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget)
     rewards = list(rm.score_comparisons(comparisons, progress=benchmark.name))
     blind = None
     if settings.blind:
         blind = list(rm.score_comparisons([without_images(c) for c in comparisons], progress=f"{benchmark.name}, images removed"))
     numbers = results(comparisons, rewards, blind)
-    out = Path(settings.out) if settings.out else default_folder(settings.model, benchmark.name)
     write(out, header(settings, benchmark, rm) | numbers, comparisons, rewards, blind)
     renew_report(out)
     print(f"\n{benchmark.name}, version {benchmark.version}: {len(comparisons)} comparisons, {numbers['n']} pairs\n")
     print(table(numbers))
-    print(f"\nresults: {out / 'results.json'}   every item: {out / 'samples.jsonl'}")
+    print(f"\nresults: {out / RESULTS}   every item: {out / SAMPLES}")
     return 0
+
+
+def check_settings(settings: EvaluateSettings, benchmark: Benchmark) -> Path:
+    """Refuses, before the model is loaded, what cannot be judged with or written; returns the folder of the results."""
+    scorer.check_options(settings.dtype, settings.device, token_budget=settings.token_budget)
+    checkpoint.resolve(settings.model)
+    out = Path(settings.out) if settings.out is not None else default_folder(settings.model, benchmark.name)
+    check_folder("out", out)
+    return out
+
+
+def folder_of_version(out: Path, version: str, *, is_given: bool) -> Path:
+    """``out``, or, where it holds results on other data and was not asked for by name, ``<out>-<8 digits of the version's hash>``.
+
+    Raises:
+        ConfigError: the folder that was asked for holds results on other data, or a ``samples.jsonl`` that no evaluation wrote.
+    """
+    found = version_in(out)
+    if is_given and found is None and (out / SAMPLES).exists():
+        found = f"a {SAMPLES} that belongs to no {RESULTS}"
+    if found in (None, version):
+        return out
+    if not is_given:
+        digits = hashlib.sha256(version.encode("utf-8")).hexdigest()[:8]
+        return folder_of_version(out.with_name(f"{out.name}-{digits}"), version, is_given=True)
+    raise ConfigError(
+        f"out: expected a new folder, or one with results on version {version}, found {out} with {found}; choose another folder, "
+        "or remove this one"
+    )
+
+
+def version_in(out: Path) -> str | None:
+    """Which data the results in a folder are about; ``None`` where there are none."""
+    results_file = out / RESULTS
+    if not results_file.is_file():
+        return None
+    try:
+        return str(json.loads(results_file.read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"a {RESULTS} of another kind"
 
 
 def check_count(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> None:
@@ -63,7 +108,7 @@ def default_folder(model: str, name: str) -> Path:
     for run_dir in (folder, folder.parent):
         if (run_dir / checkpoint.FINAL).is_dir():
             return run_dir / EVAL / name
-    raise ConfigError(f"out: {model} is not in a run directory, so there is no place for the results; add out=<folder>")
+    raise ConfigError(f"out: {model} is not in a run directory here, so there is no place for the results; add out=<folder>")
 
 
 def renew_report(out: Path) -> None:
@@ -88,14 +133,15 @@ def write(
     out: Path, numbers: dict[str, Any], comparisons: Sequence[Comparison], rewards: Sequence[np.ndarray],
     blind: Sequence[np.ndarray] | None,
 ) -> None:  # fmt: skip
-    """``samples.jsonl`` (every item's rewards) and ``results.json``."""
+    """``samples.jsonl`` (every item's rewards) and then ``results.json``, each whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "samples.jsonl").open("w", encoding="utf-8") as file:
-        for i, (comparison, reward_N) in enumerate(zip(comparisons, rewards)):
-            row = {"id": comparison.id, "category": comparison.category, "group": comparison.group,
-                   "rewards": reward_N.tolist(), "pairs": [[p.better, p.worse] for p in comparison.pairs],
-                   "lengths": [len(text) for text in comparison.responses]}  # fmt: skip
-            if blind is not None:
-                row["blind_rewards"] = blind[i].tolist()
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    write_json(out / "results.json", numbers)
+    lines = []
+    for i, (comparison, reward_N) in enumerate(zip(comparisons, rewards)):
+        row = {"id": comparison.id, "category": comparison.category, "group": comparison.group,
+               "rewards": reward_N.tolist(), "pairs": [[p.better, p.worse] for p in comparison.pairs],
+               "lengths": [len(text) for text in comparison.responses]}  # fmt: skip
+        if blind is not None:
+            row["blind_rewards"] = blind[i].tolist()
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    write_bytes(out / SAMPLES, "".join(lines).encode("utf-8", errors="backslashreplace"))
+    write_json(out / RESULTS, numbers)

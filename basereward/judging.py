@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from basereward.metrics import clustered_interval, outcome
+from basereward.metrics import clustered_interval, outcome, verdicts
 from basereward.records import Comparison
 
 TIE_RULE = "strict: a pair counts as correct only when the better response has the greater reward; a tie earns nothing"
+INTERVAL = (
+    "95%: percentile bootstrap over prompts; where every prompt is right, or every prompt is wrong, the exact binomial "
+    "(Clopper-Pearson) interval of the number of prompts"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +44,24 @@ def judged_pairs(comparisons: Iterable[Comparison], rewards: Iterable[Sequence[f
 
 
 def summary(pairs: Sequence[Judged]) -> dict[str, Any]:
-    """n, correct, ties, wrong, accuracy and its 95% interval (bootstrap over prompts)."""
+    """n, correct, ties, wrong, accuracy and its 95% interval (see ``clustered_interval``)."""
     better, worse = [p.better for p in pairs], [p.worse for p in pairs]
     result = outcome(better, worse)
-    low, high = clustered_interval(np.greater(better, worse), [p.group for p in pairs])
+    low, high = clustered_interval(verdicts(better, worse) == "correct", [p.group for p in pairs])
     return dataclasses.asdict(result) | {"accuracy": result.accuracy, "interval_95": [low, high]}
 
 
-def by_category(pairs: Sequence[Judged]) -> dict[str, dict[str, Any]]:
-    """The summary of each category, in order of first appearance."""
+def accuracy(pairs: Sequence[Judged]) -> float:
+    """The share of correct pairs, without the cost of an interval."""
+    return outcome([p.better for p in pairs], [p.worse for p in pairs]).accuracy
+
+
+def by_category(pairs: Sequence[Judged]) -> dict[str, list[Judged]]:
+    """The pairs of each category, in order of first appearance."""
     found: dict[str, list[Judged]] = defaultdict(list)
     for pair in pairs:
         found[pair.category].append(pair)
-    return {name: summary(members) for name, members in found.items()}
+    return dict(found)
 
 
 def results(
@@ -64,19 +73,20 @@ def results(
         rewards: (N,) for each comparison. blind: the same with images removed, where measured.
     """
     pairs = judged_pairs(comparisons, rewards)
-    categories = by_category(pairs)
+    categories = {name: summary(members) for name, members in by_category(pairs).items()}
     numbers = summary(pairs) | {
         "num_comparisons": len(comparisons),
         "macro": float(np.mean([c["accuracy"] for c in categories.values()])) if categories else float("nan"),
         "categories": categories,
         "baselines": length_baselines(comparisons),
         "tie_rule": TIE_RULE,
+        "interval": INTERVAL,
     }
     if blind is not None:
         blind_pairs = judged_pairs(comparisons, blind)
-        numbers["blind_accuracy"] = summary(blind_pairs)["accuracy"]
-        for name, values in by_category(blind_pairs).items():
-            categories[name]["blind_accuracy"] = values["accuracy"]
+        numbers["blind_accuracy"] = accuracy(blind_pairs)
+        for name, members in by_category(blind_pairs).items():
+            categories[name]["blind_accuracy"] = accuracy(members)
     return numbers
 
 
@@ -85,7 +95,7 @@ def length_baselines(comparisons: Sequence[Comparison]) -> dict[str, float]:
     lengths = [[len(text) for text in comparison.responses] for comparison in comparisons]
     longer = judged_pairs(comparisons, lengths)
     shorter = judged_pairs(comparisons, [[-n for n in row] for row in lengths])
-    return {"longer_wins": summary(longer)["accuracy"], "shorter_wins": summary(shorter)["accuracy"]}
+    return {"longer_wins": accuracy(longer), "shorter_wins": accuracy(shorter)}
 
 
 def table(numbers: dict[str, Any]) -> str:

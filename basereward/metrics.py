@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Groups drawn at one time for an interval: 8 bytes each, three times.
+MAX_PICKS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -27,16 +30,28 @@ class Outcome:
         return self.correct / self.n if self.n else float("nan")
 
 
+def verdicts(better: Sequence[float], worse: Sequence[float]) -> np.ndarray:
+    """(n,) words, one for each pair: the tie rule of everything that is judged here.
+
+    Correct when the better response has strictly the greater reward, a tie when both are equal to the last bit, else wrong.
+
+    >>> verdicts([1.0, 0.5, 0.0, float("nan")], [0.5, 0.5, 0.5, 0.5]).tolist()
+    ['correct', 'tie', 'wrong', 'wrong']
+    """
+    a, b = np.asarray(better, dtype=np.float64), np.asarray(worse, dtype=np.float64)
+    assert a.shape == b.shape and a.ndim == 1, (a.shape, b.shape)
+    return np.select([a > b, a == b], ["correct", "tie"], "wrong")
+
+
 def outcome(better: Sequence[float], worse: Sequence[float]) -> Outcome:
     """Counts over pairs of rewards; a NaN on either side counts as wrong.
 
     >>> outcome([2.0, 1.0, 0.0], [1.0, 1.0, 3.0])
     Outcome(n=3, correct=1, ties=1, wrong=1)
     """
-    a, b = np.asarray(better, dtype=np.float64), np.asarray(worse, dtype=np.float64)
-    assert a.shape == b.shape and a.ndim == 1, (a.shape, b.shape)
-    correct, ties = int((a > b).sum()), int((a == b).sum())
-    return Outcome(len(a), correct, ties, len(a) - correct - ties)
+    words = verdicts(better, worse)
+    correct, ties = int((words == "correct").sum()), int((words == "tie").sum())
+    return Outcome(len(words), correct, ties, len(words) - correct - ties)
 
 
 def clustered_interval(
@@ -44,7 +59,9 @@ def clustered_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of ``correct``, resampling whole groups (prompts), not single pairs.
 
-    Pairs of one prompt share its difficulty, so resampling them apart would make the interval too narrow.
+    Pairs of one prompt share its difficulty, so resampling them apart would make the interval too narrow. Where every group is
+    entirely right, or entirely wrong, all draws are alike and tell nothing: there it is the exact two-sided binomial
+    (Clopper-Pearson) interval of that many groups, which ends at ``((1 - level) / 2) ** (1 / groups)``.
 
     Args:
         correct: (n,) 0 or 1 for each pair (or a share of it).
@@ -58,7 +75,20 @@ def clustered_interval(
     _, group_n = np.unique(np.asarray(groups), return_inverse=True)
     right_g = np.bincount(group_n, weights=np.asarray(correct, dtype=np.float64))
     size_g = np.bincount(group_n).astype(np.float64)
-    picks = np.random.default_rng(seed).integers(0, len(size_g), size=(draws, len(size_g)))
-    means = right_g[picks].sum(1) / size_g[picks].sum(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    bound = ((1 - level) / 2) ** (1 / len(size_g))
+    if (right_g == size_g).all():
+        return bound, 1.0
+    if (right_g == 0).all():
+        return 0.0, 1 - bound
+    low, high = np.quantile(_resampled_means(right_g, size_g, draws, seed), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _resampled_means(right_g: np.ndarray, size_g: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """(draws,) means over as many groups as there are, drawn with replacement; a few draws at a time, in bounded memory."""
+    generator, means = np.random.default_rng(seed), []
+    at_once = max(1, MAX_PICKS // len(size_g))
+    for start in range(0, draws, at_once):
+        picks = generator.integers(0, len(size_g), size=(min(at_once, draws - start), len(size_g)))
+        means.append(right_g[picks].sum(1) / size_g[picks].sum(1))
+    return np.concatenate(means)

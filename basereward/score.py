@@ -18,6 +18,8 @@ from tqdm.auto import tqdm
 
 from basereward import checkpoint, scorer
 from basereward.errors import ConfigError, DataError
+from basereward.metrics import verdicts
+from basereward.places import check_apart, check_file, model_folders
 from basereward.problems import Problem, RowError
 from basereward.reading import hash_files
 from basereward.recipes import Recipe
@@ -30,13 +32,15 @@ SETTINGS = ScoreSettings
 WINDOW = 64
 # Rows that say nothing about which response is better can still be scored.
 NO_PREFERENCE = {"all responses tied", "same text, different rank"}
+# Half a character, which a row of JSON can hold and UTF-8 cannot, is written as it came: as its escape.
+LONE_SURROGATES = "backslashreplace"
 _FILLER = "\N{REPLACEMENT CHARACTER}"
 
 
 def plan(settings: ScoreSettings) -> str:
     """What would be scored, after the checks that need no weights."""
     folder, files = checkpoint.resolve(settings.model), make_recipe(settings).files()
-    check_output(settings)
+    check_settings(settings)
     return f"plan: score {', '.join(map(str, files)) or settings.input} with {folder}, write {settings.output}"
 
 
@@ -60,12 +64,14 @@ def score_file(settings: ScoreSettings) -> Counter:
         Counts of rows ("scored", "failed") and of pairs ("correct", "tie", "wrong") in the whole output.
 
     Raises:
-        ConfigError: there is an output already, or an interrupted one of another command.
-        DataError: the input cannot be read at all.
+        ConfigError: there is an output already, or an interrupted one of another command, or no place for one.
+        DataError: the input cannot be read at all, or has no rows.
     """
-    check_output(settings)
+    check_settings(settings)
     recipe = make_recipe(settings)
     total = sum(1 for _ in recipe.rows())
+    if not total:
+        raise DataError(f"input: expected at least one row, found none in {settings.input}; nothing was written")
     part, identity = Path(f"{settings.output}.part"), Path(f"{settings.output}.part.json")
     rm = scorer.load(
         settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget,
@@ -74,7 +80,10 @@ def score_file(settings: ScoreSettings) -> Counter:
     part.parent.mkdir(parents=True, exist_ok=True)
     done = open_part(part, identity, what_makes_it(settings, recipe), overwrite=settings.overwrite)
     rows = islice(recipe.rows(), done, None)
-    with part.open("a", encoding="utf-8") as file, tqdm(total=total, initial=done, desc="scoring", unit="row") as bar:
+    with (
+        part.open("a", encoding="utf-8", errors=LONE_SURROGATES) as file,
+        tqdm(total=total, initial=done, desc="scoring", unit="row") as bar,
+    ):
         while window := list(islice(rows, WINDOW)):
             for line in score_rows(rm, recipe, window):
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -98,24 +107,15 @@ def score_rows(rm: scorer.Scorer, recipe: Recipe, rows: list[tuple[str, Mapping 
 
 def line_of(comparison: Comparison, reward_N: np.ndarray) -> dict:
     """What is written for a comparison; ``pairs`` is empty when its row had no preferences."""
+    words = verdicts([reward_N[pair.better] for pair in comparison.pairs], [reward_N[pair.worse] for pair in comparison.pairs])
     pairs = [
-        {"better": pair.better, "worse": pair.worse, "outcome": outcome(reward_N[pair.better], reward_N[pair.worse])}
-        for pair in comparison.pairs
+        {"better": pair.better, "worse": pair.worse, "outcome": word} for pair, word in zip(comparison.pairs, words.tolist())
     ]
     rewards = [float(reward) for reward in reward_N]
     return {"id": comparison.id, "source": comparison.source, "category": comparison.category, "rewards": rewards, "pairs": pairs}
 
 
-def outcome(better: float, worse: float) -> str:
-    """The word for a pair whose preferred response has the reward ``better``.
-
-    >>> outcome(1.0, 0.5), outcome(0.5, 0.5), outcome(0.0, 0.5)
-    ('correct', 'tie', 'wrong')
-    """
-    return "correct" if better > worse else "tie" if better == worse else "wrong"
-
-
-def read_row(recipe: Recipe, row: Mapping | Problem, where: str) -> Comparison | RowError:
+def read_row(recipe: Recipe, row: Mapping | Problem, where: str) -> Comparison | DataError:
     """A row in any spelling; one with ``responses`` needs neither ranks nor scores to be scored."""
     if isinstance(row, Problem):
         return RowError([row])
@@ -125,7 +125,12 @@ def read_row(recipe: Recipe, row: Mapping | Problem, where: str) -> Comparison |
         return recipe.comparison(row, where)
     except RowError as error:
         if {problem.kind for problem in error.problems} <= NO_PREFERENCE and "responses" in row:
-            return _without_preferences(recipe, row, where)
+            try:
+                return _without_preferences(recipe, row, where)
+            except DataError as other:
+                return other
+        return error
+    except DataError as error:
         return error
 
 
@@ -152,11 +157,16 @@ def make_recipe(settings: ScoreSettings) -> Recipe:
     return Recipe(settings.input, image_root=settings.image_root, check_images=False)
 
 
-def check_output(settings: ScoreSettings) -> None:
-    """Refuses to replace an output unless told so."""
+def check_settings(settings: ScoreSettings) -> None:
+    """Refuses, before the model is loaded, what cannot be scored with, and an output that is in the place of something else."""
+    scorer.check_options(
+        settings.dtype, settings.device, token_budget=settings.token_budget, max_length=settings.max_length
+    )  # fmt: skip
     output = Path(settings.output)
-    if output.is_dir():
-        raise ConfigError(f"output: expected a file to write, found the folder {output}")
+    check_file("output", output)
+    read = [*make_recipe(settings).files(), *model_folders(settings.model)[:1]]
+    for name in (output, Path(f"{output}.part"), Path(f"{output}.part.json")):
+        check_apart("output", name, read)
     if output.exists() and not settings.overwrite:
         raise ConfigError(f"output: {output} exists; choose another name, or replace it with overwrite=true")
 

@@ -97,7 +97,7 @@ class Scorer:
         if self.max_length is not None and lengths.longest > self.max_length:
             raise DataError(
                 f"{comparison.where or comparison.id}: expected at most {self.max_length} tokens, found {lengths.longest} in its "
-                "longest prefix + response; raise max_length, or use smaller pictures"
+                "longest prefix + response; shorten it, use smaller pictures, or raise max_length where the model can read more"
             )
         return lengths.packed
 
@@ -143,9 +143,31 @@ def load(
         path: where the model is.
         dtype: of the backbone's weights: float32, bfloat16 or float16. The head is always float32.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
-        token_budget, max_length: of the ``Scorer``.
+        token_budget, max_length: of the ``Scorer``; when ``max_length`` is ``None``, the positions that the model was made for
+            (``max_position_embeddings`` of its config) are the limit.
+
+    Raises:
+        ConfigError: an option that cannot be used.
+        CheckpointError: the folder is not a reward model, or does not give the rewards it was saved with.
+    """
+    if not isinstance(path, str | Path) or not str(path):
+        raise ConfigError(f"model: expected a run, a checkpoint folder or a Hub id, found {shown(path)}; give its path")
+    check_options(dtype, device, token_budget=token_budget, max_length=max_length)
+    model, encoder = checkpoint.load(path, dtype=getattr(torch, dtype), device=pick_device(device))
+    if max_length is None:
+        max_length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return Scorer(model, encoder, token_budget=token_budget, max_length=max_length)
+
+
+def check_options(dtype: str, device: str, *, token_budget: int, max_length: int | None = None) -> None:
+    """What can be known to be wrong before a model is loaded.
+
+    Raises:
+        ConfigError: naming the option.
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype: {dtype!r} is not known; {near_matches(dtype, DTYPES)}")
-    model, encoder = checkpoint.load(path, dtype=getattr(torch, dtype), device=pick_device(device))
-    return Scorer(model, encoder, token_budget=token_budget, max_length=max_length)
+    pick_device(device)
+    for name, value in (("token_budget", token_budget), ("max_length", max_length)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: expected a number of tokens of at least 1, found {value}; leave it out for the default")

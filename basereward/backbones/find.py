@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import pkgutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from transformers import AutoConfig, PretrainedConfig
 
 from basereward.backbones.base import Family
 from basereward.errors import CheckpointError, ConfigError, near_matches
+
+RESTORE = "restore the folder from where it was made or copied"
 
 
 @functools.cache
@@ -42,14 +45,39 @@ def find_family(config: PretrainedConfig) -> Family:
 
 def fetch(auto_class: type, path: str | Path, **options):
     """``auto_class.from_pretrained`` without code of the folder, with an error that says what to do when it fails."""
+    if Path(path).is_dir():
+        _check_config_file(Path(path))
     try:
         return auto_class.from_pretrained(path, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
+        if Path(path).is_dir():
+            raise CheckpointError(_broken_folder(Path(path), error, needs_weights=auto_class is not AutoConfig)) from error
         raise CheckpointError(
             f"cannot load {path}: expected a folder with a checkpoint or the id of a model on the Hugging Face Hub. "
             f"Without network, fetch it once where there is one (hf download {path}) and give the folder. "
             f"transformers says: {str(error).splitlines()[0]}"
         ) from error
+
+
+def _check_config_file(folder: Path) -> None:
+    file = folder / "config.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        found = sorted(path.name for path in folder.iterdir())[:8]
+        raise CheckpointError(f"{folder}: expected a checkpoint with config.json, found {found}; {RESTORE}") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: expected a config in JSON, found what cannot be read ({error}); {RESTORE}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file}: expected a config in JSON, found a {type(content).__name__}; {RESTORE}")
+
+
+def _broken_folder(folder: Path, error: Exception, *, needs_weights: bool) -> str:
+    if needs_weights and not any(folder.glob("*.safetensors")):
+        others = sorted(path.name for path in folder.iterdir())[:8]
+        return f"{folder}: expected weights (model.safetensors, or its parts), found only {others}; {RESTORE}"
+    says = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{folder}: expected a whole checkpoint, found one that cannot be read; {RESTORE}. transformers says: {says[0]}"
 
 
 def fetch_config(path: str | Path, *, revision: str | None = None) -> PretrainedConfig:

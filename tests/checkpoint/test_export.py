@@ -67,10 +67,11 @@ def test_bf16_halves_the_weights_and_keeps_the_head(saved, tmp_path, comparisons
 def test_a_full_folder_is_not_replaced_unless_told_so(saved, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
+    (out / "modeling_basereward.py").write_text("an earlier export")
     (out / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="overwrite=true"):
         export(saved, out, device="cpu")
-    assert names(out) == ["notes.txt"]
+    assert names(out) == ["modeling_basereward.py", "notes.txt"]
     export(saved, out, overwrite=True, device="cpu")
     assert "notes.txt" not in names(out) and names(tmp_path) == ["checkpoint", "out"]
 

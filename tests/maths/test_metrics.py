@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from basereward.metrics import Outcome, clustered_interval, outcome
+from basereward import metrics
+from basereward.metrics import Outcome, clustered_interval, outcome, verdicts
 
 
 def test_outcome_counts():
@@ -73,8 +75,45 @@ def test_four_identical_pairs_per_prompt_double_the_width():
     assert (grouped[1] - grouped[0]) / (single[1] - single[0]) == pytest.approx(2.0, rel=0.06)
 
 
-def test_all_right_has_no_width_and_a_wider_level_is_wider():
-    assert clustered_interval([1, 1, 1], ["a", "b", "c"]) == (1.0, 1.0)
+def test_all_right_and_all_wrong_are_bounded_by_the_number_of_prompts():
+    """Clopper-Pearson of 5 of 5: all five right has probability p^5 = 0.025 at p = 0.4782; of 1 of 1: 0.025."""
+    five = ["a", "b", "c", "d", "e"]
+    low, high = clustered_interval([1] * 5, five)
+    assert low == pytest.approx(0.4782, abs=5e-5) and high == 1.0 and low**5 == pytest.approx(0.025)
+    assert clustered_interval([0] * 5, five) == (0.0, pytest.approx(0.5218, abs=5e-5))
+    assert clustered_interval([1] * 10, five * 2) == (low, high), "two pairs of a prompt are one piece of evidence"
+    assert clustered_interval([1], ["a"]) == (pytest.approx(0.025), 1.0)
+    assert clustered_interval([0], ["a"], level=0.8) == (0.0, pytest.approx(0.9))
+
+
+def test_few_draws_at_a_time_give_the_same_interval(monkeypatch):
+    correct = np.random.default_rng(1).integers(0, 2, 999)
+    groups = [f"p{i % 333}" for i in range(999)]
+    whole = clustered_interval(correct, groups)
+    for at_once in (1, 1000, 100_000):
+        monkeypatch.setattr(metrics, "MAX_PICKS", at_once)
+        assert clustered_interval(correct, groups) == whole
+
+
+def test_an_interval_of_many_prompts_needs_little_memory():
+    """All draws at once would be 2000 x 20,000 x 8 bytes = 320 MB."""
+    tracemalloc.start()
+    clustered_interval([1, 0] * 10_000, range(20_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+
+
+def test_one_tie_rule():
+    better, worse = [2.0, 1.0, 0.0, math.nan, 1.0], [1.0, 1.0, 3.0, 0.0, math.nan]
+    words = verdicts(better, worse).tolist()
+    assert words == ["correct", "tie", "wrong", "wrong", "wrong"]
+    result = outcome(better, worse)
+    assert [result.correct, result.ties, result.wrong] == [words.count(word) for word in ("correct", "tie", "wrong")]
+    assert verdicts([], []).tolist() == []
+
+
+def test_a_wider_level_is_wider():
     correct, groups = [1, 0] * 50, [str(i) for i in range(100)]
     narrow, wide = (clustered_interval(correct, groups, level=level) for level in (0.8, 0.99))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
