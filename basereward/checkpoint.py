@@ -33,8 +33,8 @@ PROBE = "probe.json"
 FINAL = "final"
 PROBE_SIDE = 224
 # Largest |difference| between a probe's rewards as saved and as re-scored, relative to ``probe_scale`` of all its rewards.
-# float32: other thread counts and instruction sets move a reward by some 1e-6 of it. The others are about twice the worst that was
-# measured on three seeds of the trained demo (rewards from -20 to 20, 93 probes): 2.5e-2 in bfloat16, 3.5e-3 in float16. A reward
+# float32: other thread counts and instruction sets move a reward by some 1e-6 of it. The others leave room above the worst that was
+# measured on three seeds of the trained demo (rewards from -20 to 20, 93 probes): 2.1e-2 in bfloat16, 1.9e-3 in float16. A reward
 # near 0 is rounded as much as a large one, because the hidden states behind it are as large; hence one scale for the whole probe.
 PROBE_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 
@@ -117,7 +117,9 @@ def _in_float32(folder: str | Path, dtype: torch.dtype, device: torch.device | s
             "restore the folder, or compare environment.json of the run."
         )
     except (MemoryError, torch.OutOfMemoryError):
-        return f"The likely cause is rounding in {dtype}; float32 could not be tried, there is too little memory. Try another dtype."
+        return (
+            f"The likely cause is rounding in {dtype}; float32 could not be tried, there is too little memory. Try another dtype."
+        )
     return f"The likely cause is rounding in {dtype}: in float32 the same folder passes. Load it with dtype=float32."
 
 

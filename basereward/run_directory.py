@@ -12,11 +12,16 @@ from typing import Any
 from basereward.checkpoint import FINAL
 from basereward.compose import to_yaml
 from basereward.errors import ConfigError
-from basereward.runtime import environment, write_json
+from basereward.run_lock import LOCK, RunInUse, lock, unlock
+from basereward.runtime import environment, write_bytes, write_json
 from basereward.settings import TrainSettings
-from basereward.trainer import checkpoints
+from basereward.trainer import check_resumable, checkpoints
 
 CONFIG = "config.yaml"
+MANIFEST = "data_manifest.json"
+# What a run killed before it wrote its config may have left.
+BEFORE_CONFIG = {LOCK, "backbone", ".writing-backbone", f".writing-{CONFIG}"}
+RESTORE = "Restore the file, or start anew in another run.dir."
 # Keys that may differ when a run is resumed: they change where and how fast it computes, not what.
 FREE_ON_RESUME = (
     "run.resume",
@@ -42,12 +47,18 @@ def run_directory(settings: TrainSettings) -> Iterator[Path]:
         ConfigError: it holds a run already and ``run.resume`` is false, or was started with another config.
     """
     run_dir = Path(settings.run.dir)
-    check_free_or_same(run_dir, settings)
     existed = run_dir.exists()
-    run_dir.mkdir(parents=True, exist_ok=True)
+    if (run_dir / LOCK).exists():  # before the run is looked at: another process may be changing it
+        lock(run_dir)
     try:
+        check_free_or_same(run_dir, settings)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock(run_dir)
         yield run_dir
+    except RunInUse:
+        raise
     except BaseException:
+        unlock(run_dir)
         if not existed:
             shutil.rmtree(run_dir, ignore_errors=True)
         raise
@@ -57,29 +68,62 @@ def check_free_or_same(run_dir: Path, settings: TrainSettings) -> None:
     """An empty or new directory, or, with ``run.resume=true``, one that was started with the same config."""
     if run_dir.is_file():
         raise ConfigError(f"run.dir: expected a directory, {run_dir} is a file")
-    if not run_dir.exists() or not any(run_dir.iterdir()):
+    present = {path.name for path in run_dir.iterdir()} if run_dir.exists() else set()
+    if not present - {LOCK}:
         return
+    newest = newest_checkpoint(run_dir)
+    begun = LOCK in present and present <= BEFORE_CONFIG  # killed before it had written its config
+    if not begun and not newest and CONFIG not in present:
+        raise ConfigError(
+            f"run.dir: expected a new or empty directory, or one with a run; {run_dir} holds other files: {sorted(present)[:6]}. "
+            "Choose another run.dir."
+        )
     if not settings.run.resume:
         raise ConfigError(
             f"run.dir: {run_dir} is not empty. Add run.resume=true to continue the run in it, or choose another run.dir."
         )
-    if (run_dir / CONFIG).is_file():
-        different = differing_keys(run_dir, settings)
-        if different:
-            listing = "\n".join(f"  {key}: {old!r} then, {new!r} now" for key, old, new in different)
-            raise ConfigError(
-                f"run.resume: the run in {run_dir} was started with another config:\n{listing}\nUse another run.dir."
-            )
+    if not begun:
+        check_same_config(run_dir, settings)
+    if newest:
+        check_resumable(newest)
+
+
+def check_same_config(run_dir: Path, settings: TrainSettings) -> None:
+    """Refuses to continue a run with another config than its own.
+
+    Raises:
+        ConfigError: the stored config is missing, cannot be read, or differs; with the keys.
+    """
+    different = differing_keys(run_dir, settings)
+    if different:
+        listing = "\n".join(f"  {key}: {old!r} then, {new!r} now" for key, old, new in different)
+        raise ConfigError(f"run.resume: the run in {run_dir} was started with another config:\n{listing}\nUse another run.dir.")
 
 
 def differing_keys(run_dir: Path, settings: TrainSettings) -> list[tuple[str, Any, Any]]:
     """(dotted key, value then, value now) for what differs from the stored config and would change the run."""
     import yaml
 
-    then = dict(_flat(yaml.safe_load((run_dir / CONFIG).read_text(encoding="utf-8"))))
+    then = dict(_flat(_stored_config(run_dir / CONFIG)))
     now = dict(_flat(yaml.safe_load(to_yaml(settings))))
     keys = [key for key in sorted(then.keys() | now.keys()) if key not in FREE_ON_RESUME]
     return [(key, then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key)]
+
+
+def _stored_config(file: Path) -> dict:
+    import yaml
+
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: expected the config the run was started with, found no such file. {RESTORE}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file}: expected the config of the run, found what is not YAML ({_line(error)}). {RESTORE}"
+        ) from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{file}: expected the config of the run, found {str(config)[:60]!r}. {RESTORE}")
+    return config
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
@@ -89,11 +133,57 @@ def newest_checkpoint(run_dir: Path) -> Path | None:
 
 
 def write_records(run_dir: Path, settings: TrainSettings, overrides: Sequence[str], manifest: dict, commit: str | None) -> None:
-    """Config, overrides, environment and data manifest, before the first step."""
-    (run_dir / CONFIG).write_text(to_yaml(settings), encoding="utf-8")
+    """Config, overrides, environment and data manifest, before the first step.
+
+    Raises:
+        ConfigError: the run has a checkpoint that was trained on other data.
+    """
+    if newest_checkpoint(run_dir):
+        check_same_data(run_dir, manifest)
+    write_bytes(run_dir / CONFIG, to_yaml(settings).encode("utf-8"))
     (run_dir / "overrides.txt").write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
     write_json(run_dir / "environment.json", environment() | {"backbone_commit": commit})
-    write_json(run_dir / "data_manifest.json", manifest)
+    write_json(run_dir / MANIFEST, manifest)
+
+
+def check_same_data(run_dir: Path, manifest: dict) -> None:
+    """Refuses to continue a run on other data than it was started with; where they lie does not matter.
+
+    Raises:
+        ConfigError: the stored manifest is missing, cannot be read, or differs; with what differs.
+    """
+    file = run_dir / MANIFEST
+    try:
+        then = _identity(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{file}: expected the account of the run's data, found what cannot be read ({_line(error)}). {RESTORE}"
+        ) from error
+    now = _identity(json.loads(json.dumps(manifest)))
+    different = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+    if different:
+        listing = "\n".join(f"  {key}: {_short(then.get(key))} then, {_short(now.get(key))} now" for key in different)
+        raise ConfigError(
+            f"run.resume: the data of the run in {run_dir} have changed since it was started:\n{listing}\n"
+            "Restore the data, or use another run.dir."
+        )
+
+
+def _identity(manifest: dict) -> dict[str, Any]:
+    """What of a manifest decides which comparisons are trained on and validated."""
+    facts = {"split.val_ids": manifest["split"]["val_ids"]}
+    for group in ("sources", "val_sources"):
+        for name, account in manifest[group].items():
+            facts |= {f"{group}.{name}.{key}": account.get(key) for key in ("sha256", "rows_read", "used", "dropped")}
+    return facts
+
+
+def _short(value: Any) -> str:
+    return f"{len(value)} ids" if isinstance(value, list) else str(value)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
 
 
 def cut_metrics(file: Path, step: int) -> None:

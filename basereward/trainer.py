@@ -6,23 +6,26 @@ What is ours: the loop over packs with the exact mean over the batch, the metric
 
 from __future__ import annotations
 
-import json
+import math
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerState
+from transformers.trainer_pt_utils import safe_globals
 
 from basereward import adapter_folder, checkpoint
 from basereward.averaging import WeightAverage
 from basereward.batches import BatchSampler, EncodedDataset, Step, ToStep, make_loader
+from basereward.errors import BaseRewardError, CheckpointError
 from basereward.losses.base import Loss
 from basereward.meters import Meter, evaluate_comparisons
 from basereward.model import RewardModel
@@ -32,6 +35,8 @@ from basereward.scorer import Scorer
 
 OptimizerOf = Callable[[RewardModel], torch.optim.Optimizer]
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
+STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+TO_GO_ON = "Remove this checkpoint's folder to go on from the one before, or start anew in another run.dir."
 
 
 class RewardTrainer(Trainer):
@@ -64,6 +69,7 @@ class RewardTrainer(Trainer):
         if self.average:
             self.add_callback(self.average)
         self.encoder = dataset.encoder
+        self.unread: list[tuple[int, torch.Tensor, str]] = []  # step, its loss, whose it is
         autocast = torch.bfloat16 if args.bf16 else None
         self.val_scorer = Scorer(model, dataset.encoder, token_budget=to_step.token_budget, autocast=autocast)
 
@@ -83,7 +89,12 @@ class RewardTrainer(Trainer):
         return make_loader(self.train_dataset, self.sampler, self.to_step, workers=self.workers, pin=pin)
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
-        """The next step; ``None`` for the item count, because a step carries its own."""
+        """The next step; ``None`` for the item count, because a step carries its own.
+
+        No step after the last one: where a run was killed after its last checkpoint, the stock loop would take one more.
+        """
+        if self.state.global_step >= self.state.max_steps:
+            return [], None
         self.meter.start_step()
         return list(islice(epoch_iterator, num_batches)), None
 
@@ -100,11 +111,38 @@ class RewardTrainer(Trainer):
             self.accelerator.backward(share)
             total += share.detach()
             self.meter.add(pack, reward_R.detach())
+        self.unread.append((self.state.global_step + 1, total.clone(), whose(inputs)))
+        if total.device.type == "cpu":  # elsewhere reading a loss stops the device: they are read when they are logged
+            self.refuse_non_finite()
         return total
+
+    def refuse_non_finite(self) -> None:
+        """Reads the losses of the steps since the last call.
+
+        Raises:
+            BaseRewardError: one is nan or infinite; with its step and comparisons.
+        """
+        unread, self.unread = self.unread, []
+        losses = torch.stack([loss for _, loss, _ in unread]).tolist() if unread else []
+        for loss, (step, _, names) in zip(losses, unread):
+            if not math.isfinite(loss):
+                raise diverged(step, f"a loss of {loss}", names)
+
+    def refuse_non_finite_weights(self) -> None:
+        """Before they are validated or written: a finite loss can have a gradient that is not.
+
+        Raises:
+            BaseRewardError: a trained weight is nan or infinite.
+        """
+        self.refuse_non_finite()
+        for name, weight in self.model.named_parameters():
+            if weight.requires_grad and not torch.isfinite(weight).all():
+                raise diverged(self.state.global_step, f"nan or inf in {name}", "any step since the last checkpoint")
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds what the packs since the last log showed: accuracy, ties, margins, rewards, speed."""
         if "loss" in logs:
+            self.refuse_non_finite()
             logs |= self.meter.drain() | self.rates()
         super().log(logs, start_time)
 
@@ -116,6 +154,7 @@ class RewardTrainer(Trainer):
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """Scores the validation comparisons and logs ``eval_*``."""
+        self.refuse_non_finite_weights()
         with self.averaged():
             metrics = evaluate_comparisons(self.val_scorer, self.val, self.loss)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
@@ -129,6 +168,7 @@ class RewardTrainer(Trainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Writes a checkpoint aside and renames it, so that a kill at any moment leaves the previous one as the newest."""
+        self.refuse_non_finite_weights()
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         if self.state.best_global_step == self.state.global_step:
             self.state.best_model_checkpoint = str(folder)
@@ -161,6 +201,16 @@ class RewardTrainer(Trainer):
         if self.average:
             self.average.load(folder)
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """As the Trainer does; what does not fit this run is our error."""
+        with readable(checkpoint, "optimizer.pt or scheduler.pt"):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """As the Trainer does; what is no state of generators is our error."""
+        with readable(checkpoint, "rng_state.pth"):
+            super()._load_rng_state(checkpoint)
+
 
 class EpochOrder(TrainerCallback):
     """Tells the sampler which epoch it is, also after a resume in the middle of one."""
@@ -191,5 +241,53 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def trained_steps(folder: Path) -> int:
-    """Optimizer steps done in a checkpoint."""
-    return json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"]
+    """Optimizer steps done in a checkpoint.
+
+    Raises:
+        CheckpointError: its trainer state cannot be read.
+    """
+    with readable(folder, TRAINER_STATE_NAME):
+        return int(TrainerState.load_from_json(str(folder / TRAINER_STATE_NAME)).global_step)
+
+
+def check_resumable(folder: Path) -> None:
+    """Refuses a checkpoint that cannot be continued exactly.
+
+    Raises:
+        CheckpointError: a file with the state of the training is missing or cut off.
+    """
+    for name in (TRAINER_STATE_NAME, *STATES):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder / name}: expected the state of the training, found no such file. {TO_GO_ON}")
+    trained_steps(folder)
+    for name in STATES:
+        with readable(folder, name), safe_globals():
+            torch.load(folder / name, map_location="cpu", weights_only=True, mmap=True)
+
+
+@contextmanager
+def readable(folder: str | Path | None, name: str) -> Iterator[None]:
+    """Turns what reading a broken file of a checkpoint raises into a ``CheckpointError`` that names it."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise CheckpointError(
+            f"{folder}/{name}: expected the state of the training, found what cannot be read ({type(error).__name__}: {reason}). "
+            f"{TO_GO_ON}"
+        ) from error
+
+
+def diverged(step: int, found: str, names: str) -> BaseRewardError:
+    """The error for training that left the finite numbers."""
+    return BaseRewardError(
+        f"training: expected finite numbers, found {found} at step {step} ({names}). Nothing was written from there on; earlier "
+        "checkpoints are kept. Lower optim.lr or optim.max_grad_norm and start anew in another run.dir, or look at these comparisons."
+    )
+
+
+def whose(step: Step) -> str:
+    """The sources and first ids of a step's comparisons."""
+    ids = [name for pack in step.packs for name in pack.ids]
+    sources = sorted({source for pack in step.packs for source in pack.sources})
+    return f"comparisons {', '.join(ids[:4])}{', ...' if len(ids) > 4 else ''} of {', '.join(sources)}"
