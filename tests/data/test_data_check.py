@@ -41,7 +41,7 @@ def test_everything_is_counted(file):
         "better response is longer (characters) 2 (40.0%)", "width 90 90 90 90 90 90 90 90",
         "longer / shorter side" + " 3.00" * 8,
         "2,048 to 4,095 1 " + "#" * 40, "image 1: 90 x 30, " + str(file.parent / "a.png"), "| user: <image>Which colour?",
-        "response 0, preferred 1 times: Red, I think.",
+        "response 0, preferred 1 time: Red, I think.",
     ):  # fmt: skip
         assert line in lines, line
 

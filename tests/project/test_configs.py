@@ -24,9 +24,16 @@ TRAIN_OPTIONS = [(group, name) for group in TRAIN_GROUPS for name in groups()[gr
 
 
 @pytest.fixture(autouse=True)
-def real_data(monkeypatch):
-    """Some options read this variable; composing them opens no file."""
-    monkeypatch.setenv("BASEREWARD_REAL_DATA", "somewhere")
+def real_data(tmp_path, monkeypatch):
+    """A plan looks whether the files are there, and opens none: empty ones, where the options say."""
+    names = ("some/pairs.jsonl", "hh_rlhf/harmless-base_test.jsonl.gz", "ixc_reward_pair/example.json")
+    reviews = OmegaConf.load(CONF / "recipe" / "llava_bench_reviews.yaml")
+    parts = (reviews.reviews, reviews.questions, reviews.first_answers, reviews.second_answers)
+    for name in (*names, *(f"llava_bench_wild_ratings/{part}" for part in parts)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BASEREWARD_REAL_DATA", str(tmp_path))
 
 
 def complete(config: str, overrides: list[str]) -> list[str]:

@@ -1,0 +1,212 @@
+"""What a first user types and meets: refused values, places that are not there, odd paths, advice that can be followed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from basereward import __version__, checks
+from basereward.cli import main
+from basereward.compose import compose, default_option, quoted
+from basereward.errors import ConfigError
+from basereward.problems import RowError
+from basereward.records import parse_prompt, parse_row
+from basereward.settings import TrainSettings
+
+TRAIN = ["train", "run.dir=run"]
+ROW = {"prompt": "Hi", "chosen": "Hello.", "rejected": "No."}
+# override -> what the message names beside the key.
+VALUES = {
+    "run.seed=-1": "from 0", f"run.seed={10**20}": "from 0", "run.epochs=inf": "above 0", "run.device=tpu": "cuda:0",
+    "run.device=meta": "cuda:0", "optim.beta1=2": "below 1", "optim.beta2=-0.1": "below 1", "optim.weight_decay=-1": "0 or above",
+    "optim.max_grad_norm=-1": "0 or above", "optim.lr=inf": "at most 1", "optim.lr=nan": "at most 1", "optim.lr=1e30": "at most 1",
+    "parts.lr.head=3": "at most 1", "head.width=-1": "above 0", "batch.workers=-1": "0 or above", "batch.on_long=cut": "drop",
+    "batch.max_length=0": "above 0", "backbone.max_pixels=-5": "above 0", "backbone.max_pixels=100": "one image token",
+    "+data.on_error=never": "skip", "backbone.path=/nope": "within run.dir", "init_from=/nope": "nothing at /nope",
+    "init_from=run_of/absent/final": "nothing at", "run.dir=pairs.jsonl/x": "is a file",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(ROW) + "\n")
+    return tmp_path
+
+
+def message(capsys, *words: str) -> str:
+    """What a command that is refused says."""
+    assert main(list(words)) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry"])
+@pytest.mark.parametrize("override", VALUES)
+def test_a_wrong_value_is_refused_before_anything_is_read_or_written(override, dry, elsewhere, capsys, monkeypatch):
+    monkeypatch.setattr("basereward.train.load_data", lambda *_, **__: pytest.fail("the data were read"))
+    text = message(capsys, *TRAIN, override, *dry)
+    assert override.partition("=")[0].strip("+") in text and VALUES[override] in text
+    assert [path.name for path in elsewhere.iterdir()] == ["pairs.jsonl"]
+
+
+def test_limits_between_which_no_picture_fits_are_refused(capsys):
+    assert "backbone.min_pixels" in message(
+        capsys, *TRAIN, "backbone.min_pixels=200000", "backbone.max_pixels=100000", "--dry-run"
+    )
+
+
+def test_a_device_that_is_not_here_is_refused_for_a_run_and_planned_elsewhere():
+    checks.check_device("cuda:99", here=False)
+    with pytest.raises(ConfigError, match=r"run\.device: found 'cuda:99'"):
+        checks.check_device("cuda:99", here=True)
+
+
+def test_a_dry_run_looks_for_the_data(capsys):
+    assert "absent.jsonl" in message(capsys, *TRAIN, "data=custom", "data.path=absent.jsonl", "--dry-run")
+    assert "gone.jsonl" in message(capsys, *TRAIN, "data=custom", "data.path=pairs.jsonl", "data.val=gone.jsonl", "--dry-run")
+
+
+def test_a_directory_that_the_system_refuses_is_one_error(elsewhere, capsys, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert "run.dir: run cannot be made (Permission denied)" in message(capsys, *TRAIN)
+
+
+def test_a_failure_while_the_trainer_is_built_leaves_nothing(elsewhere, monkeypatch):
+    from basereward import train
+
+    def fail(self):
+        raise ValueError("no loader")
+
+    monkeypatch.setattr("basereward.trainer.RewardTrainer.get_train_dataloader", fail)
+    short = ["data.sources.demo.n=8", "data.val.n=4", "run.tensorboard=false", "run.dir=run"]
+    with pytest.raises(ValueError, match="no loader"):
+        train.prepare(compose("train", short, TrainSettings))
+    assert not (elsewhere / "run").exists()
+
+
+class Held:
+    """The config of a checkpoint with a linear head."""
+
+    model_type = "qwen2_5_vl"
+    reward_head = {"_target_": "basereward.heads.linear.LinearHead", "output_bias": False, "init_scale": 1.0}
+    reward_pooling = default_option("train", "pooling")
+
+
+@pytest.mark.parametrize("override", ["head=mlp3_silu", "pooling=mean", "backbone=tiny_qwen3", "backbone=qwen2_5_vl_3b"])
+def test_another_part_than_the_one_of_init_from_is_refused(override):
+    settings = compose("train", ["run.dir=run", "init_from=start", override], TrainSettings)
+    with pytest.raises(ConfigError, match=rf"{override.partition('=')[0]}: start holds .* found "):
+        checks.check_same_parts(settings, Held())
+
+
+def test_the_record_names_the_head_that_init_from_brought(monkeypatch):
+    monkeypatch.setattr(checks, "fetch_config", lambda *_, **__: Held())
+    monkeypatch.setattr(checks.checkpoint, "resolve", lambda path: path)
+    settings = compose("train", ["run.dir=run", "init_from=start"], TrainSettings)
+    checks.settle_start(settings)
+    assert settings.head == Held.reward_head and settings.pooling == Held.reward_pooling
+
+
+@pytest.mark.parametrize("words", [["-h"], ["train", "-h"], ["data", "check", "-h"]])
+def test_a_short_flag_prints_help(words, capsys):
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("basereward")
+
+
+def test_the_version_is_printed(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"basereward {__version__}\n"
+
+
+@pytest.mark.parametrize("value", ["/tmp/x ü/pairs.jsonl", "it's.jsonl", "a,b.jsonl", "pairs (1).jsonl", "ü\\", "ü\\'", "日本"])
+def test_a_plain_value_arrives_as_it_was_typed(value):
+    settings = compose("train", ["run.dir=run", "data=custom", f"data.path={value}"], TrainSettings)
+    assert settings.data["path"] == value
+
+
+@pytest.mark.parametrize(
+    "override", ["optim.lr=1e-5", "+a.b=c", "~optim.lr", "data.sources=[1,", "a='b c'", "parts.train=[vision]"]
+)
+def test_what_hydra_reads_or_was_meant_for_it_is_left_alone(override):
+    assert quoted(override) == override
+
+
+def test_a_folder_with_a_space_and_an_umlaut_works_in_every_stage(elsewhere, capsys):
+    folder = elsewhere / "my ü"
+    folder.mkdir()
+    (folder / "pairs.jsonl").write_text((json.dumps(ROW) + "\n") * 2)
+    assert main([*TRAIN, "data=custom", f"data.path={folder}/pairs.jsonl", "--dry-run"]) == 0
+    assert main(["data", "check", f"path={folder}/pairs.jsonl"]) == 0
+    assert "my ü" in capsys.readouterr().out
+    assert f"no such folder {folder}" not in (
+        said := message(capsys, "score", f"model={folder}/m", "input=pairs.jsonl", "output=o")
+    )
+    assert f"{folder}/m" in said
+
+
+def test_a_required_section_stays(capsys):
+    assert "a required section cannot be removed" in message(capsys, *TRAIN, "~optim")
+
+
+def test_a_check_without_a_path_names_the_key(capsys):
+    text = message(capsys, "data", "check")
+    assert text.startswith("error: path:") and "add path=" in text
+
+
+def test_advice_names_the_key_of_the_stage(elsewhere, capsys):
+    (elsewhere / "bad.jsonl").write_text(json.dumps(ROW | {"chosen": ""}) + "\n" + json.dumps(ROW) + "\n")
+    assert "data.on_error=skip" in message(capsys, "data", "check", "path=bad.jsonl")
+    assert "data.on_error=skip" in message(capsys, *TRAIN, "data=custom", "data.path=bad.jsonl")
+
+
+def test_a_missing_variable_is_named_with_what_it_holds(capsys, monkeypatch):
+    monkeypatch.delenv("BASEREWARD_REAL_DATA", raising=False)
+    text = message(capsys, *TRAIN, "data=real_mix", "--dry-run")
+    assert "environment variable BASEREWARD_REAL_DATA" in text and "hh_rlhf/harmless-base_test.jsonl.gz" in text
+
+
+def test_an_absent_path_says_which_data_files_are_there(capsys):
+    text = message(capsys, "data", "check", "path=zzz.txt")
+    assert "pairs.jsonl" in text and "other files" not in text
+
+
+def test_the_account_of_a_source_is_words(caplog):
+    from basereward.mixture import load_data
+
+    caplog.set_level("INFO")
+    load_data({"path": "pairs.jsonl"}, seed=0)
+    assert "dropped none" in caplog.text and "1 comparison with one prompt" in caplog.text
+    assert not re.search(r"[{}]", caplog.text)
+
+
+def test_a_row_of_a_benchmark_gets_one_problem_with_advice_that_fits():
+    row = {"id": "1", "query": "Which?", "image": "a.jpg", "response": ["a", "b"], "human_ranking": [0, 1]}
+    with pytest.raises(RowError) as caught:
+        parse_row(row, where="vl.jsonl:1")
+    (problem,) = caught.value.problems
+    assert "`query` to `prompt`" in problem.advice and "`response` to `responses`" in problem.advice
+    assert "image" not in problem.advice and "`messages`" in problem.expected
+
+
+@pytest.mark.parametrize("change", [{"prompt": "a\ud800"}, {"chosen": "\udc00"}, {"system": "\ud800"}, {"id": "\ud800"}])
+def test_half_a_surrogate_pair_is_a_problem_of_the_row(change):
+    with pytest.raises(RowError) as caught:
+        parse_row(ROW | change, where="a.jsonl:1")
+    assert [problem.kind for problem in caught.value.problems] == ["not valid text"]
+    str(caught.value).encode("utf-8")
+
+
+def test_half_a_surrogate_pair_is_a_problem_of_a_prompt():
+    with pytest.raises(RowError, match="half of a surrogate pair"):
+        parse_prompt("a\ud800")
+
+
+def test_a_margin_may_be_negative():
+    assert parse_row(ROW | {"margin": -0.5}, where="a.jsonl:1").pairs[0].margin == -0.5
