@@ -19,6 +19,7 @@ from basereward.trainer import check_resumable, checkpoints
 
 CONFIG = "config.yaml"
 MANIFEST = "data_manifest.json"
+REPORT = "report.html"
 # What a run killed before it wrote its config may have left.
 BEFORE_CONFIG = {LOCK, "backbone", ".writing-backbone", f".writing-{CONFIG}"}
 RESTORE = "Restore the file, or start anew in another run.dir."
@@ -35,8 +36,9 @@ FREE_ON_RESUME = (
 
 
 def is_finished(run_dir: Path) -> bool:
-    """Whether the run has its final model."""
-    return (run_dir / FINAL / "config.json").is_file()
+    """Whether the run has its final model and its report, which a kill between the two leaves for the next start to write."""
+    has_report = (run_dir / REPORT).is_file() or not newest_checkpoint(run_dir)
+    return (run_dir / FINAL / "config.json").is_file() and has_report
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from basereward.model import RewardModel
 from basereward.parts import frozen_dtype, param_groups, recompute_activations, trained_dtype
 from basereward.problems import counted, in_words
 from basereward.report import write_report
-from basereward.run_directory import cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
+from basereward.run_directory import check_same_config, cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
 from basereward.runtime import pick_device, seed_everything, set_up_logging
 from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
@@ -77,6 +77,7 @@ def run(settings: TrainSettings) -> int:
     run_dir = Path(settings.run.dir)
     check_run_dir(run_dir)
     if settings.run.resume and is_finished(run_dir):
+        check_same_config(run_dir, settings)
         print(f"{run_dir} is finished; its model is {run_dir / checkpoint.FINAL}")
         return 0
     trainer, resume_from, probe = prepare(settings)
@@ -106,8 +107,8 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
         note_dropped(data, dataset)
         probe = checkpoint.pick_probe(data.val or dataset.comparisons)
         resume_from = newest_checkpoint(run_dir) if settings.run.resume else None
-        cut_metrics(run_dir / "metrics.jsonl", trained_steps(resume_from) if resume_from else 0)
         write_records(run_dir, settings, sys.argv[2:], data.manifest, getattr(model.config, "_commit_hash", None))
+        cut_metrics(run_dir / "metrics.jsonl", trained_steps(resume_from) if resume_from else 0)
         logger.info("%s", describe(settings, model))
         show_example(dataset)
         trainer = make_trainer(settings, model, dataset, data, loss, probe, run_dir)

@@ -246,3 +246,37 @@ def test_a_run_killed_after_its_last_checkpoint_takes_no_further_step(small):
     trainer, resume_from, _ = train.prepare(settings)
     trainer.train(resume_from_checkpoint=str(resume_from))
     assert trainer.state.global_step == 10
+
+
+def test_a_run_killed_before_its_report_gets_it(small):
+    settings = small("run", "run.max_steps=10", "run.eval_every=5")
+    train.run(settings)
+    run_dir = Path(settings.run.dir)
+    weights = (run_dir / "final/model.safetensors").read_bytes()
+    (run_dir / "report.html").unlink()
+    settings.run.resume = True
+    train.run(settings)
+    assert (run_dir / "report.html").is_file()
+    assert (run_dir / "final/model.safetensors").read_bytes() == weights
+
+
+def test_a_finished_run_is_not_passed_off_as_one_with_another_config(small):
+    train.run(small("run", "run.max_steps=2", "run.eval_every=2"))
+    same = small("run", "run.max_steps=2", "run.eval_every=2", "run.resume=true")
+    assert train.run(same) == 0
+    with pytest.raises(ConfigError, match=r"run\.max_steps: 2 then, 4 now"):
+        train.run(small("run", "run.max_steps=4", "run.eval_every=2", "run.resume=true"))
+
+
+def test_changed_data_leave_the_metrics_as_they_were(resumed):
+    """Refused before anything in the run is changed."""
+    file = Path(resumed.run.dir) / "metrics.jsonl"
+    with file.open("a") as rows:
+        rows.write('{"step": 99, "loss": 1.0}\n')
+    manifest = json.loads((Path(resumed.run.dir) / "data_manifest.json").read_text())
+    manifest["split"]["val_ids"].pop()
+    (Path(resumed.run.dir) / "data_manifest.json").write_text(json.dumps(manifest))
+    before = file.read_bytes()
+    with pytest.raises(ConfigError, match=r"split\.val_ids: 23 ids then, 24 ids now"):
+        train.run(resumed)
+    assert file.read_bytes() == before
