@@ -18,7 +18,7 @@ FLOORS = {
     "2 data": "images reading recipes data_recipes mixture demo",
     "3 encoding": "chat patches backbones encode tree packing",
     "4 model": "attention backbone model parts adapters",
-    "5 run": "adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_directory memory",
+    "5 run": "adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
     "7 stages": "text_tables exported report checks trainable train evaluate score export data_check",
     "8 door": "cli",
