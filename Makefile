@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN := runs/demo
+ROWS := runs/demo_rows
 
 # The first of these that is Python 3.11 or 3.12.
 IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
@@ -50,11 +51,28 @@ endif
 demo: $(STAMP)  ## train a small model on drawn pictures and judge it, with and without the pictures (minutes, on a CPU)
 	$(BIN)/basereward train experiment=demo run.dir=$(RUN) run.resume=true
 	$(BIN)/basereward evaluate model=$(RUN) benchmark=demo blind=true
+	@$(BIN)/python -c "$$WRITE_ROWS" $(ROWS)
 	@echo
 	@echo "The run lies in $(RUN)/ (report: $(RUN)/report.html). Try next, after '. $(BIN)/activate':"
-	@echo "  basereward data check path=my_pairs.jsonl"
-	@echo "  basereward train data=custom data.path=my_pairs.jsonl init_from=$(RUN) run.dir=runs/mine"
-	@echo "  basereward export model=$(RUN) out=exported"
+	@echo "  basereward data check path=$(ROWS)/rows.jsonl"
+	@echo "  basereward score model=$(RUN) input=$(ROWS)/rows.jsonl output=$(ROWS)/scores.jsonl overwrite=true"
+	@echo "  basereward export model=$(RUN) out=runs/exported overwrite=true"
+	@echo "A file of yours in place of rows.jsonl: docs/data.md says what it may look like."
+
+# A few rows that the model was not trained on, as a file with pictures beside it, for the commands that want a file.
+define WRITE_ROWS
+import json, pathlib, sys
+from basereward.demo import make_rows
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+with (folder / "rows.jsonl").open("w", encoding="utf-8") as file:
+    for row in make_rows("test", 40, seed=0):
+        names = [f"{row['id']}-{index}.png" for index, _ in enumerate(row.get("images", []))]
+        for name, data in zip(names, row.get("images", [])):
+            (folder / name).write_bytes(data)
+        file.write(json.dumps({**row, "images": names}) + chr(10))
+endef
+export WRITE_ROWS
 
 test: $(STAMP)  ## all tests that need no GPU, and the examples in docstrings
 	OMP_NUM_THREADS=1 $(PYTEST) $(PYTEST_ARGS)

@@ -210,3 +210,14 @@ def test_half_a_surrogate_pair_is_a_problem_of_a_prompt():
 
 def test_a_margin_may_be_negative():
     assert parse_row(ROW | {"margin": -0.5}, where="a.jsonl:1").pairs[0].margin == -0.5
+
+
+def test_the_rows_that_the_demo_leaves_are_read(elsewhere, capsys, monkeypatch):
+    import sys
+
+    makefile = (Path(__file__).resolve().parents[2] / "Makefile").read_text(encoding="utf-8")
+    script = re.search(r"define WRITE_ROWS\n(.*?)\nendef", makefile, re.DOTALL)[1]
+    monkeypatch.setattr(sys, "argv", ["-c", "rows of the demo"])
+    exec(compile(script, "Makefile", "exec"), {})
+    assert main(["data", "check", "path=rows of the demo/rows.jsonl"]) == 0
+    assert "pixels of" in capsys.readouterr().out
