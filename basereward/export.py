@@ -83,7 +83,12 @@ def export(
         facts = _write(model_path, aside, dtype=dtype, device=device)
         facts |= check_export(aside, device=device)
         (aside / "README.md").write_text(_card(place, facts), encoding="utf-8")
-    logger.info("%s: largest difference of the probe's rewards %s%s", out, facts["difference"], facts["bf16_note"])
+    logger.info(
+        "%s: largest difference of the probe's rewards, relative to their scale: %s%s",
+        out,
+        facts["difference"],
+        facts["bf16_note"],
+    )
     return out
 
 
@@ -284,7 +289,7 @@ def _facts(model: RewardModel, encoder: Encoder, dtype: str, num_probe: int) -> 
         "num_parameters": round(sum(p.numel() for p in model.parameters()) / 1e6, 1),
         "head": _call(model.config.reward_head), "pooling": _call(getattr(model.config, "reward_pooling", LAST)),
         "length_norm": "divided by log(tokens of the response + 1)" if model.length_norm else "as the head gives it", "dtype": dtype,
-        "version": __version__, "num_probe": num_probe,
+        "image_processor": type(encoder.image_processor).__name__, "version": __version__, "num_probe": num_probe,
         "min_pixels": f"{settings.min_pixels:,}" if settings else "0",
         "max_pixels": f"{settings.max_pixels:,}" if settings else "0",
     }  # fmt: skip

@@ -284,3 +284,9 @@ def test_a_hub_id_is_still_sent_there(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(BaseRewardError, match="hf download nobody/nothing"):
         basereward.load("nobody/nothing", device="cpu")
+
+
+def test_the_card_names_the_image_processor_of_the_family(saved, tmp_path):
+    card = (export.export(saved, tmp_path / "new", device="cpu") / "README.md").read_text()
+    name = type(basereward.load(saved, device="cpu").encoder.image_processor).__name__
+    assert f"(`{name}`)" in card and "relative to the largest of 1" in card and "$" not in card
