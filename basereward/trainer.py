@@ -25,7 +25,7 @@ from transformers.trainer_pt_utils import safe_globals
 from basereward import adapter_folder, checkpoint
 from basereward.averaging import WeightAverage
 from basereward.batches import BatchSampler, EncodedDataset, Step, ToStep, make_loader
-from basereward.errors import BaseRewardError, CheckpointError
+from basereward.errors import BaseRewardError, CheckpointError, ConfigError
 from basereward.losses.base import Loss
 from basereward.meters import Meter, evaluate_comparisons
 from basereward.model import RewardModel
@@ -58,6 +58,7 @@ class RewardTrainer(Trainer):
         probe: Sequence[Comparison], loss: Loss, make_optimizer: OptimizerOf, average: float | None, to_step: ToStep, workers: int,
         keep: int, callbacks: list[TrainerCallback],
     ):  # fmt: skip
+        one_device(args)
         self.sampler = BatchSampler(len(dataset), args.per_device_train_batch_size, args.seed)
         self.meter = Meter()
         super().__init__(model=model, args=args, train_dataset=dataset, eval_dataset=val,
@@ -210,6 +211,21 @@ class RewardTrainer(Trainer):
         """As the Trainer does; what is no state of generators is our error."""
         with readable(checkpoint, "rng_state.pth"):
             super()._load_rng_state(checkpoint)
+
+
+def one_device(args: TrainingArguments) -> None:
+    """Keeps Trainer from spreading a pack over several devices, which it would do in silence.
+
+    Raises:
+        ConfigError: the run was started as one of several processes.
+    """
+    if args.world_size > 1:
+        raise ConfigError(
+            f"expected one process, found {args.world_size} (WORLD_SIZE): training on several is not here yet, and each would train "
+            "the whole batch on its own. Start it without torchrun or accelerate launch."
+        )
+    # Trainer wraps a model in DataParallel when it sees several GPUs and one process; a pack is one row and cannot be split.
+    args._n_gpu = min(args.n_gpu, 1)
 
 
 class EpochOrder(TrainerCallback):
