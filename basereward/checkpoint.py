@@ -247,8 +247,8 @@ def dtypes(model: RewardModel) -> set[torch.dtype]:
 
 
 def coarsest_dtype(model: RewardModel) -> torch.dtype:
-    """The dtype that decides how exact the backbone's rewards are."""
-    return next(dtype for dtype in (torch.bfloat16, torch.float16, torch.float32) if dtype in dtypes(model))
+    """The dtype that decides how exact the backbone's rewards are; finer ones than float32 count as it."""
+    return next((dtype for dtype in (torch.bfloat16, torch.float16) if dtype in dtypes(model)), torch.float32)
 
 
 def pick_probe(comparisons: Sequence[Comparison], count: int = 3) -> list[Comparison]:

@@ -200,7 +200,8 @@ def test_bf16_computes_in_bf16_and_keeps_float32_weights(small):
     trainer, _, _ = train.prepare(settings)
     seen = []
     layer = trainer.model.model.language_model.layers[0].mlp
-    layer.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    # The probe of a checkpoint is scored in float32, in eval mode.
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype) if module.training else None)
     rewards = []
     trainer.model.score.register_forward_hook(lambda module, inputs, output: rewards.append(output.dtype))
     trainer.train()
@@ -227,7 +228,7 @@ def test_nothing_is_left_when_a_run_cannot_start(small, tmp_path):
     bad.write_text('{"prompt": "a", "chosen": "b"}\n')
     with pytest.raises(DataError):
         train.run(compose("train", ["data=custom", f"data.path={bad}", f"run.dir={tmp_path / 'never'}"], TrainSettings))
-    with pytest.raises(DataError, match="too long"):
+    with pytest.raises(DataError, match=r"batch\.max_length=5 tokens, found none"):
         train.run(small("never", "batch.max_length=5"))
     assert not (tmp_path / "never").exists()
 
