@@ -114,6 +114,22 @@ def test_the_record_names_the_head_that_init_from_brought(monkeypatch):
     assert settings.head == Held.reward_head and settings.pooling == Held.reward_pooling
 
 
+def test_a_finished_run_from_another_model_is_the_same_run_when_asked_again(elsewhere, monkeypatch, capsys):
+    from basereward import train
+    from basereward.compose import to_yaml
+
+    monkeypatch.setattr(checks, "fetch_config", lambda *_, **__: Held())
+    monkeypatch.setattr(checks.checkpoint, "resolve", lambda path: path)
+    words = ["run.dir=run", "init_from=start", "run.resume=true"]
+    used = compose("train", words, TrainSettings)
+    checks.settle_start(used)
+    (elsewhere / "run").mkdir()
+    (elsewhere / "run" / "config.yaml").write_text(to_yaml(used))
+    monkeypatch.setattr(train, "is_finished", lambda _: True)
+    assert train.run(compose("train", words, TrainSettings)) == 0
+    assert "run is finished" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [["-h"], ["train", "-h"], ["data", "check", "-h"]])
 def test_a_short_flag_prints_help(words, capsys):
     assert main(words) == 0
