@@ -77,7 +77,8 @@ def run(settings: TrainSettings) -> int:
     run_dir = Path(settings.run.dir)
     check_run_dir(run_dir)
     if settings.run.resume and is_finished(run_dir):
-        settle_start(settings)  # the stored config names what init_from brought
+        if settings.init_from is not None:
+            settle_start(settings)  # the stored config names what it brought
         check_same_config(run_dir, settings)
         print(f"{run_dir} is finished; its model is {run_dir / checkpoint.FINAL}")
         return 0
