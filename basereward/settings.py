@@ -210,6 +210,6 @@ class ScoreSettings:
     token_budget: int = 8192
     """Tokens of one forward pass; changes memory and speed, never a reward."""
     max_length: int | None = None
-    """Longest prefix + response in tokens; a longer one counts as failed. No limit when null."""
+    """Longest prefix + response in tokens; a longer one counts as failed. The limit of the model's own positions when null."""
     overwrite: bool = False
     """Start anew where there is an output, or an interrupted one of another command."""
