@@ -42,6 +42,9 @@ CASES: dict[str, Callable[[], Comparison]] = {
     "two images between words": lambda: compare(
         turn("user", "First", None, "then", None, "Which is larger?"), images=[picture(84, 56, 1), picture(56, 112, 2)],
         responses=["The first.", "The second, I think.", words(30)]),
+    "three images": lambda: compare(
+        turn("user", "Of", None, None, "and", None, "which is red?"),
+        images=[picture(84, 84, 12), picture(56, 140, 13), picture(112, 56, 14)], responses=["None.", words(14), "The third."]),
     "four images, resized": lambda: compare(
         turn("user", None, None, None, None, words(10)),
         images=[picture(100, 75, 3), picture(31, 90, 4), picture(20, 20, 5), picture(140, 56, 6)],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from run_settings import SMALL
+from run_settings import SMALL, killed_while_saving
 from safetensors.torch import load_file, save_file
 
 from basereward import checkpoint, train
@@ -257,22 +256,7 @@ def test_resume_equals_uninterrupted(small, case):
 
 def test_a_kill_while_a_checkpoint_with_adapters_is_written(small):
     settings = small("killed", *OVERRIDES)
-    script = f"""
-import os, signal
-from basereward import train
-from basereward.compose import compose
-from basereward.settings import TrainSettings
-from basereward.trainer import RewardTrainer
-half = RewardTrainer._save_optimizer_and_scheduler
-def die(self, folder):
-    half(self, folder)
-    if self.state.global_step == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-RewardTrainer._save_optimizer_and_scheduler = die
-train.run(compose("train", {[*SMALL, *OVERRIDES]!r} + ["run.dir={settings.run.dir}"], TrainSettings))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    killed_while_saving(6, [*SMALL, *OVERRIDES, f"run.dir={settings.run.dir}"])
     newest = newest_checkpoint(Path(settings.run.dir))
     assert newest.name == "checkpoint-3"
     checkpoint.load(newest)

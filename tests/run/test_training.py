@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_settings import SMALL
+from run_settings import SMALL, killed_while_saving
 from safetensors.torch import load_file
 
 from basereward import checkpoint, train
@@ -146,22 +146,7 @@ def test_resume_equals_uninterrupted(small):
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(small, tmp_path):
     """The process is killed (SIGKILL) in the middle of writing checkpoint-8, after its weights; checkpoint-4 is found and loads."""
     settings = small("killed")
-    script = f"""
-import os, signal, sys
-from basereward import train, checkpoint
-from basereward.compose import compose
-from basereward.settings import TrainSettings
-from basereward.trainer import RewardTrainer
-half = RewardTrainer._save_optimizer_and_scheduler
-def die(self, folder):
-    half(self, folder)
-    if self.state.global_step == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-RewardTrainer._save_optimizer_and_scheduler = die
-train.run(compose("train", {[*SMALL]!r} + ["run.dir={settings.run.dir}"], TrainSettings))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    killed_while_saving(8, [*SMALL, f"run.dir={settings.run.dir}"])
     run_dir = Path(settings.run.dir)
     assert (run_dir / "checkpoints/.writing-checkpoint-8").is_dir()
     assert newest_checkpoint(run_dir).name == "checkpoint-4"
