@@ -64,10 +64,7 @@ def test_commands_compose(command, workplace, monkeypatch, capsys):
         return
     # Taken as new files: what a command would write must not stand there.
     words = [f"{word}-new" if word.startswith(("out=", "output=", "run.dir=")) else word for word in words]
-    added = (
-        ["run.dir=unnamed"] if words[0] == "train" and "--help" not in words and not any("run.dir=" in w for w in words) else []
-    )
-    assert main([*words, *added, "--dry-run"]) == 0, capsys.readouterr().err
+    assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
 
 
 def test_the_documents_show_every_stage():
