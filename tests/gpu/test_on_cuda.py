@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from PIL import Image
+from twin_folders import CREATE, TEXT_ONLY
 
 from basereward import checkpoint
 from basereward.backbone import load_backbone
 from basereward.encode import Encoder
 from basereward.model import RewardModel
+from basereward.optimizers.adamw import AdamW
+from basereward.optimizers.adamw_kahan import AdamWKahan
 from basereward.packing import collate
 from basereward.records import parse_row
 from basereward.scorer import Scorer, load
@@ -21,18 +24,24 @@ REWARD_TOLERANCE, GRADIENT_TOLERANCE = 1e-4, 1e-3
 BF16_TOLERANCE = 5e-2
 
 
-@pytest.fixture
-def model(tiny_folder) -> RewardModel:
-    return RewardModel.from_backbone(load_backbone(tiny_folder), {"_target_": "basereward.heads.mlp.MLPHead"}, seed=0)
+@pytest.fixture(params=CREATE)
+def family(request) -> str:
+    """The name of a tiny member of each family."""
+    return request.param
 
 
 @pytest.fixture
-def encoder(tiny_folder) -> Encoder:
-    return Encoder.from_folder(tiny_folder)
+def model(twin, family) -> RewardModel:
+    return RewardModel.from_backbone(load_backbone(twin(family)), {"_target_": "basereward.heads.mlp.MLPHead"}, seed=0)
 
 
 @pytest.fixture
-def comparisons() -> list:
+def encoder(twin, family) -> Encoder:
+    return Encoder.from_folder(twin(family))
+
+
+@pytest.fixture
+def comparisons(family) -> list:
     def picture(colour, size):
         return Image.new("RGB", size, colour)
 
@@ -42,6 +51,8 @@ def comparisons() -> list:
          "responses": ["The second.", "The first.", "Neither of them."], "ranks": [0, 1, 2]},
         {"prompt": "Name a prime number.", "chosen": "7", "rejected": "8, because it is even and larger than seven."},
     ]  # fmt: skip
+    if family in TEXT_ONLY:
+        rows = [{key: value for key, value in row.items() if key != "images"} for row in rows]
     return [parse_row(row, where=f"row {i}", default_id=str(i)) for i, row in enumerate(rows)]
 
 
@@ -81,3 +92,24 @@ def test_bfloat16_is_near_and_its_head_is_float32(model, encoder, comparisons, t
     assert all(p.dtype == torch.float32 for p in rm.model.score.parameters())
     for found, expected in zip(rm.score_comparisons(comparisons), exact, strict=True):
         assert found == pytest.approx(expected, abs=BF16_TOLERANCE)
+
+
+@pytest.mark.parametrize("family", ["tiny"], indirect=True)
+@pytest.mark.parametrize("algorithm", [AdamW, AdamWKahan])
+def test_steps_of_the_optimizer_equal_those_of_the_cpu(model, encoder, comparisons, algorithm):
+    """Fused on CUDA; one weight matrix with gradients that the CPU computed, so that only the steps differ."""
+    pack = collate([encoder.encode(c) for c in comparisons], encoder.patch_settings)
+    name, gradient = max(gradients(model, pack).items(), key=lambda item: item[1].numel())
+    start = model.get_parameter(name).detach().to(algorithm.weight_dtype)
+    ends = []
+    for device in ("cpu", DEVICE):
+        weight = torch.nn.Parameter(start.to(device, copy=True))
+        optimizer = algorithm([{"params": [weight], "weight_decay": 0.01}], lr=1e-3)
+        for step in range(5):
+            weight.grad = (gradient * (1 - 0.1 * step)).to(device, weight.dtype)
+            optimizer.step()
+        ends.append(weight.detach().float().cpu())
+    assert not torch.equal(ends[0], start.float())
+    # Half a step of bfloat16 at the largest weight, where rounding may go the other way; float32 differs by its last digits.
+    tolerance = 1e-6 if algorithm is AdamW else start.abs().max().item() * 2**-8
+    assert (ends[1] - ends[0]).abs().max().item() <= tolerance
