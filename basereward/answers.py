@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from basereward.recipes import Dropped
+from basereward.turns import MARKER
 
 EMPTY = Dropped("empty response")
 SAME = Dropped("chosen equals rejected")
@@ -19,6 +20,8 @@ TIE = Dropped("tie")
 ALL_TIED = Dropped("all responses tied")
 FEW_RATED = Dropped("fewer than two rated responses")
 ALL_SAME = Dropped("all responses say the same")
+MARKER_IN_TEXT = Dropped(f"the prompt holds the text {MARKER}")
+NOT_USER_LAST = Dropped("the prompt does not end with a user turn")
 
 
 def is_text(value: object) -> bool:
@@ -35,6 +38,25 @@ def unusable_pair(chosen: object, rejected: object) -> Dropped | None:
     if not (is_text(chosen) and is_text(rejected)):
         return EMPTY
     return SAME if chosen.strip() == rejected.strip() else None
+
+
+def unusable_prompt(prompt: object) -> Dropped | None:
+    """Why a prompt without images cannot be asked; None when it can.
+
+    Args:
+        prompt: a text, or messages with `role` and a text as `content`.
+
+    >>> unusable_prompt([{"role": "user", "content": "Draw an <image> tag."}]).reason, unusable_prompt("Draw a tag.")
+    ('the prompt holds the text <image>', None)
+    """
+    turns = [{"role": "user", "content": prompt}] if not isinstance(prompt, list | tuple) else prompt
+    texts = [turn.get("content") if isinstance(turn, Mapping) else None for turn in turns]
+    if not texts or not is_text(texts[-1]):
+        return NO_QUESTION
+    if turns[-1].get("role") != "user":
+        return NOT_USER_LAST
+    # Reading takes the marker for a picture, and there is none: in these sets it is part of somebody's code.
+    return MARKER_IN_TEXT if any(isinstance(text, str) and MARKER in text for text in texts) else None
 
 
 def tied_pair(first: str, second: str) -> dict:
