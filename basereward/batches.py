@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
@@ -16,6 +15,7 @@ from basereward.encode import Encoded, Encoder
 from basereward.errors import ConfigError, DataError
 from basereward.packing import Pack, collate, plan_packs
 from basereward.records import Comparison
+from basereward.shares import MixtureOrder
 
 SHOW_PROGRESS_FROM = 2000
 
@@ -44,7 +44,7 @@ class EncodedDataset(Dataset):
         on_long: ``drop`` or ``error``.
 
     Attributes:
-        dropped: too long, by source.
+        dropped: too long, by source. sizes: comparisons of each source, which stand one source after another.
     """
 
     def __init__(self, comparisons: Sequence[Comparison], encoder: Encoder, *, max_length: int | None, on_long: str):
@@ -53,6 +53,7 @@ class EncodedDataset(Dataset):
         self.encoder = encoder
         self.comparisons: list[Comparison] = []
         self.encoded: list[Encoded] = []
+        self.sizes: dict[str, int] = {}
         self.dropped: Counter[str] = Counter()
         quiet = len(comparisons) < SHOW_PROGRESS_FROM
         for comparison in tqdm(comparisons, desc="encoding", unit="cmp", disable=quiet):
@@ -62,6 +63,7 @@ class EncodedDataset(Dataset):
             else:
                 self.comparisons.append(comparison)
                 self.encoded.append(encoded)
+                self.sizes[comparison.source] = self.sizes.get(comparison.source, 0) + 1
 
     def _too_long(self, comparison: Comparison, length: int, limit: int, on_long: str) -> None:
         if on_long == "error":
@@ -84,25 +86,29 @@ class EncodedDataset(Dataset):
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Batches of indices in an order that depends on the seed and the epoch alone.
+    """Batches of comparisons in the mixture's order; the last batch of an epoch may be smaller.
 
     Args:
-        size: number of comparisons. batch_size: per batch; the last batch of an epoch may be smaller.
+        order: epoch -> the numbers of its comparisons.
+        batch_size: comparisons of a batch, on all ranks together.
+        rank, num_ranks: this process and how many there are. A rank has every ``num_ranks``-th comparison of each batch, so that
+            the batches are the same whatever the number of ranks; in a small last batch it may have none.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int):
-        self.size, self.batch_size, self.seed, self.epoch = size, batch_size, seed, 0
+    def __init__(self, order: MixtureOrder, batch_size: int, *, rank: int = 0, num_ranks: int = 1):
+        self.order, self.batch_size, self.rank, self.num_ranks, self.epoch = order, batch_size, rank, num_ranks, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of the next pass."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch_size)
+        return -(-len(self.order) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size).tolist()
-        yield from (order[i : i + self.batch_size] for i in range(0, self.size, self.batch_size))
+        order = self.order(self.epoch)
+        for start in range(0, len(order), self.batch_size):
+            yield order[start : start + self.batch_size][self.rank :: self.num_ranks].tolist()
 
 
 class ToStep:

@@ -1,20 +1,25 @@
-"""A config of data sources -> training and validation comparisons, and the manifest that says where each row went."""
+"""A config of data sources -> training and validation comparisons, and the manifest that says where each row went.
+
+What happens to a source, in this order: its recipe reads rows (`recipes.read`), `source_data` passes the comparisons through the
+steps that all sources share, `load_data` numbers them, sets validation data apart (`split`) and says how much of each an epoch
+takes (`shares`).
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from basereward.config import build
 from basereward.errors import ConfigError, DataError, near_matches
-from basereward.problems import counted, in_words
-from basereward.recipes import ON_ERROR, Recipe, read
-from basereward.records import Comparison, image_key
+from basereward.problems import in_words
+from basereward.recipes import ON_ERROR, Recipe, SourceData, read
+from basereward.records import Comparison
+from basereward.shares import KEYS, Mixture, Share, read_share
+from basereward.split import make_ids_unique, split_by_group
 
 log = logging.getLogger(__name__)
 CUSTOM = "basereward.data_recipes.custom.Custom"
@@ -25,7 +30,12 @@ class DataSettings:
     """Which data a run reads, and what it keeps apart to validate on."""
 
     sources: dict[str, Any] = field(default_factory=dict)
-    """Name -> config node of a recipe, with `_target_`."""
+    """Name -> config node of a recipe, with `_target_`, and beside it how much of it an epoch takes: `weight`, `count` or `epochs`
+    (all of it once where none is given), and `cap`. docs/data.md, "Mixtures", says what each means."""
+    temperature: float | None = None
+    """Makes weights of the sizes of the sources that give none of the three: size ** (1 / temperature)."""
+    total: int | None = None
+    """Comparisons of an epoch, all sources together."""
     path: str | None = None
     """Instead of `sources`: one file, pattern, folder or Hub dataset whose rows are records."""
     image_root: str | None = None
@@ -52,6 +62,8 @@ class DataBundle:
     val: list[Comparison]
     manifest: dict
     """Ready for JSON: `sources` (by name), `val_sources`, and `split` with sizes, seed and the ids set apart."""
+    mixture: Mixture | None = None
+    """How much of each source an epoch takes; all of it once when None."""
 
 
 def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
@@ -70,7 +82,8 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     """
     settings = _settings(data_cfg)
     sources = settings.sources or {"custom": _custom(settings.path, settings)}
-    comparisons, accounts = _read_all(sources, settings.on_error, "data.sources")
+    mixture = _mixture(sources, settings)
+    comparisons, accounts = _read_all(sources, settings, "data.sources")
     comparisons, renamed = make_ids_unique(comparisons)
     split_seed = seed if settings.seed is None else settings.seed
     if settings.val is None:
@@ -82,7 +95,7 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
         split = {"by": "data.val", "groups_also_in_train": _count_shared(train, val)}
     split |= {"train": len(train), "val": len(val), "val_ids": [item.id for item in val], "ids_made_unique": renamed}
     split["val_groups"] = sorted({item.group for item in val})
-    return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split})
+    return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split}, mixture)
 
 
 def check_sources(data_cfg: Mapping) -> None:
@@ -94,6 +107,7 @@ def check_sources(data_cfg: Mapping) -> None:
     """
     settings = _settings(data_cfg)
     nodes = settings.sources or {"custom": _custom(settings.path, settings)}
+    _mixture(nodes, settings)
     recipes = [_recipe(node, f"data.sources.{name}", name) for name, node in nodes.items()]
     recipes += [_recipe(_val_node(settings), "data.val", "val")] if settings.val is not None else []
     for recipe in recipes:
@@ -102,50 +116,13 @@ def check_sources(data_cfg: Mapping) -> None:
             raise DataError(f"expected data at {missing[0]}; found nothing to read; correct the path of {recipe.source}")
 
 
-def split_by_group(
-    comparisons: Sequence[Comparison], *, fraction: float, maximum: int, seed: int
-) -> tuple[list[Comparison], list[Comparison]]:
-    """(train, validation), each in the order given; no group is in both.
+def source_data(recipe: Recipe, settings: DataSettings) -> SourceData:
+    """The comparisons of one source, and the account of its rows: every way to read a source comes through here.
 
-    Validation has min(fraction * n, maximum) comparisons, at least 1 if there are two groups, and fewer where whole groups
-    do not add up to that.
+    A step that all sources share (cleaning) stands here, between reading and what follows. It leaves comparisons out, and counts
+    them by reason in `manifest["dropped"]`, so that `rows_read` stays `used` plus all that was dropped.
     """
-    groups: dict[str, list[Comparison]] = {}
-    for item in comparisons:
-        groups.setdefault(item.group, []).append(item)
-    target = min(max(1, round(fraction * len(comparisons))), maximum) if fraction > 0 else 0
-    order = sorted(groups, key=lambda name: (_draw(groups[name][0], seed), name))
-    chosen: set[str] = set()
-    room = target if len(groups) > 1 else 0
-    for name in order:
-        if len(groups[name]) <= room and len(chosen) < len(groups) - 1:
-            chosen.add(name)
-            room -= len(groups[name])
-    if not chosen and room:
-        chosen = {min(order, key=lambda name: len(groups[name]))}
-    if not chosen and target:
-        log.warning(
-            "%s with one prompt: none is set apart for validation; give data.val", counted(len(comparisons), "comparison")
-        )
-    return [item for item in comparisons if item.group not in chosen], [item for item in comparisons if item.group in chosen]
-
-
-def make_ids_unique(comparisons: Iterable[Comparison]) -> tuple[list[Comparison], int]:
-    """The comparisons with a #2, #3, ... after an id that came before, in the order given; and how many were renamed."""
-    comparisons = list(comparisons)
-    taken = {item.id for item in comparisons}
-    seen: dict[str, int] = {}
-    result = []
-    for item in comparisons:
-        count = seen[item.id] = seen.get(item.id, 0) + 1
-        name = item.id if count == 1 else f"{item.id}#{count}"
-        while count > 1 and name in taken:
-            count += 1
-            name = f"{item.id}#{count}"
-        seen[item.id] = count
-        taken.add(name)
-        result.append(item if name == item.id else replace(item, id=name))
-    return result, sum(old is not new for old, new in zip(comparisons, result, strict=True))
+    return read(recipe, on_error=settings.on_error)
 
 
 def _settings(cfg: Mapping) -> DataSettings:
@@ -179,12 +156,19 @@ def _custom(path: str | None, settings: DataSettings) -> dict:
     return {"_target_": CUSTOM, "path": path, "image_root": settings.image_root, "keep_ties": settings.keep_ties}
 
 
-def _read_all(sources: Mapping, on_error: str, key: str) -> tuple[list[Comparison], dict]:
+def _mixture(sources: Mapping, settings: DataSettings) -> Mixture:
+    shares = {
+        name: read_share(node, f"data.sources.{name}") if isinstance(node, Mapping) else Share() for name, node in sources.items()
+    }
+    return Mixture(shares, settings.temperature, settings.total)
+
+
+def _read_all(sources: Mapping, settings: DataSettings, key: str) -> tuple[list[Comparison], dict]:
     """All sources are built before the first is read: a mistyped key of the last one must not cost reading the others."""
     recipes = {name: _recipe(node, f"{key}.{name}", name) for name, node in sources.items()}
     comparisons, accounts = [], {}
     for name, recipe in recipes.items():
-        data = read(recipe, on_error=on_error)
+        data = source_data(recipe, settings)
         comparisons += data.comparisons
         accounts[name] = data.manifest
         log.info(
@@ -200,13 +184,11 @@ def _read_all(sources: Mapping, on_error: str, key: str) -> tuple[list[Compariso
 def _recipe(node: object, key: str, name: str) -> Recipe:
     if not isinstance(node, Mapping):
         raise ConfigError(f"{key}: expected a recipe with _target_; found {node!r}; see conf/recipe")
-    if "weight" in node:
-        raise ConfigError(f"{key}.weight: sources cannot be weighted yet; expected no such key; remove it")
-    return build(node, key, source=name)
+    return build({name: value for name, value in node.items() if name not in KEYS}, key, source=name)
 
 
 def _read_val(settings: DataSettings) -> tuple[list[Comparison], dict]:
-    val, accounts = _read_all({"val": _val_node(settings)}, settings.on_error, "data")
+    val, accounts = _read_all({"val": _val_node(settings)}, settings, "data")
     return make_ids_unique(val)[0], accounts
 
 
@@ -220,10 +202,3 @@ def _count_shared(train: Iterable[Comparison], val: Iterable[Comparison]) -> int
     if shared:
         log.warning("%d prompts of data.val are also in the training data: validation will look better than it is", len(shared))
     return len(shared)
-
-
-def _draw(item: Comparison, seed: int) -> str:
-    """A hash that orders the groups. Paths count by file name alone, so that the split does not depend on where the data lie."""
-    images = [os.path.basename(ref) if isinstance(ref, str) else image_key(ref) for ref in item.images]
-    text = json.dumps([seed, item.messages, images])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

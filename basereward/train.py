@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import TrainingArguments
 
@@ -42,6 +43,7 @@ from basereward.run_directory import check_same_config, cut_metrics, is_finished
 from basereward.runtime import pick_device, seed_everything, set_up_logging
 from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
+from basereward.shares import MixtureOrder, account, shares_table
 from basereward.trainable import (
     check_libraries,
     check_parts,
@@ -107,13 +109,14 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
                 f"{in_words(dataset.dropped)}; raise batch.max_length or lower backbone.max_pixels"
             )
         note_dropped(data, dataset)
+        order = mix(data, dataset, settings.run.seed)
         probe = checkpoint.pick_probe(data.val or dataset.comparisons)
         resume_from = newest_checkpoint(run_dir) if settings.run.resume else None
         write_records(run_dir, settings, sys.argv[2:], data.manifest, getattr(model.config, "_commit_hash", None))
         cut_metrics(run_dir / "metrics.jsonl", trained_steps(resume_from) if resume_from else 0)
         logger.info("%s", describe(settings, model))
         show_example(dataset)
-        trainer = make_trainer(settings, model, dataset, data, loss, probe, run_dir)
+        trainer = make_trainer(settings, model, dataset, order, data, loss, probe, run_dir)
         trainer.get_train_dataloader()  # made again when training begins; here a failure still leaves nothing behind
     return trainer, resume_from, probe
 
@@ -236,6 +239,20 @@ def note_dropped(data: DataBundle, dataset: EncodedDataset) -> None:
         logger.warning("%s: longer than batch.max_length and dropped: %s", source, counted(count, "comparison"))
 
 
+def mix(data: DataBundle, dataset: EncodedDataset, seed: int) -> MixtureOrder:
+    """The order of the comparisons; what an epoch takes of each source goes into the manifest, and is said where there are several."""
+    order = MixtureOrder(dataset.sizes, seed, data.mixture)
+    facts = {
+        "pairs": np.array([len(comparison.pairs) for comparison in dataset.comparisons]),
+        "tokens": np.array([encoded.lengths.packed for encoded in dataset.encoded]),
+        "images": np.array([len(comparison.images) for comparison in dataset.comparisons]),
+    }
+    data.manifest["mixture"] = account(order, {name: item["rows_read"] for name, item in data.manifest["sources"].items()}, facts)
+    if len(order.quotas) > 1 or len(order) != len(dataset):
+        logger.info("%s", shares_table(data.manifest["mixture"]))
+    return order
+
+
 def show_example(dataset: EncodedDataset) -> None:
     """Prints the first comparison as the model sees it, image tokens folded."""
     item, encoder = dataset.encoded[0], dataset.encoder
@@ -253,6 +270,7 @@ def make_trainer(
     settings: TrainSettings,
     model: RewardModel,
     dataset: EncodedDataset,
+    order: MixtureOrder,
     data: DataBundle,
     loss: Loss,
     probe: Sequence,
@@ -265,8 +283,8 @@ def make_trainer(
         dataset.encoder, settings.batch.token_budget, settings.loss.get("unit", "comparison"), count_ties=loss.reads_ties
     )
     return RewardTrainer(
-        model=model, args=training_arguments(settings, run_dir, len(dataset), validate=bool(data.val)), dataset=dataset, val=data.val,
-        probe=probe, loss=loss, average=settings.optim.average, to_step=to_step,
+        model=model, args=training_arguments(settings, run_dir, len(order), validate=bool(data.val)), dataset=dataset, order=order,
+        val=data.val, probe=probe, loss=loss, average=settings.optim.average, to_step=to_step,
         make_optimizer=lambda model: make_optimizer(settings, param_groups(model, settings.parts, settings.optim)),
         workers=settings.batch.workers, keep=settings.run.keep, callbacks=callbacks,
     )  # fmt: skip

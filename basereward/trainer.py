@@ -32,6 +32,7 @@ from basereward.model import RewardModel
 from basereward.records import Comparison
 from basereward.runtime import written_aside
 from basereward.scorer import Scorer
+from basereward.shares import MixtureOrder
 
 OptimizerOf = Callable[[RewardModel], torch.optim.Optimizer]
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
@@ -45,7 +46,8 @@ class RewardTrainer(Trainer):
     Args:
         model: with what is trained chosen and in its dtype; bf16 compute is a matter of ``args`` (autocast).
         args: made by ``train.training_arguments``; ``per_device_train_batch_size`` is the number of comparisons of a step.
-        dataset: encoded comparisons. val: comparisons for validation. probe: comparisons stored with each checkpoint.
+        dataset: encoded comparisons. order: of an epoch over them.
+        val: comparisons for validation. probe: comparisons stored with each checkpoint.
         loss: rewards and labels -> one loss per comparison.
         make_optimizer: called with the model when it lies on its device.
         average: decay of the moving average of the weights; none when ``None``.
@@ -54,12 +56,12 @@ class RewardTrainer(Trainer):
     """
 
     def __init__(
-        self, *, model: RewardModel, args: TrainingArguments, dataset: EncodedDataset, val: Sequence[Comparison],
-        probe: Sequence[Comparison], loss: Loss, make_optimizer: OptimizerOf, average: float | None, to_step: ToStep, workers: int,
-        keep: int, callbacks: list[TrainerCallback],
+        self, *, model: RewardModel, args: TrainingArguments, dataset: EncodedDataset, order: MixtureOrder,
+        val: Sequence[Comparison], probe: Sequence[Comparison], loss: Loss, make_optimizer: OptimizerOf, average: float | None,
+        to_step: ToStep, workers: int, keep: int, callbacks: list[TrainerCallback],
     ):  # fmt: skip
         one_device(args)
-        self.sampler = BatchSampler(len(dataset), args.per_device_train_batch_size, args.seed)
+        self.sampler = BatchSampler(order, args.per_device_train_batch_size)
         self.meter = Meter()
         super().__init__(model=model, args=args, train_dataset=dataset, eval_dataset=val,
                          callbacks=[EpochOrder(self.sampler), StepClock(self.meter), *callbacks])  # fmt: skip

@@ -8,8 +8,9 @@ import random
 import pytest
 
 from basereward.errors import ConfigError
-from basereward.mixture import load_data, make_ids_unique, split_by_group
+from basereward.mixture import load_data
 from basereward.records import parse_row
+from basereward.split import make_ids_unique, split_by_group
 
 CUSTOM = "basereward.data_recipes.custom.Custom"
 
@@ -121,7 +122,16 @@ def test_the_data_seed_replaces_the_runs(tmp_path):
         ({"pth": "a.jsonl"}, r"data\.pth.*did you mean 'path'"),
         ({}, "found neither"),
         ({"path": "a.jsonl", "sources": {"x": {}}}, "found both"),
-        ({"sources": {"x": {"_target_": CUSTOM, "path": "a.jsonl", "weight": 2}}}, r"data\.sources\.x\.weight"),
+        (
+            {"sources": {"x": {"_target_": CUSTOM, "path": "a.jsonl", "weight": 2, "count": 1}}},
+            r"data\.sources\.x: .* weight and count",
+        ),
+        ({"sources": {"x": {"_target_": CUSTOM, "path": "a.jsonl", "cap": 0}}}, r"data\.sources\.x\.cap.*from 1.*found 0"),
+        (
+            {"sources": {"x": {"_target_": CUSTOM, "path": "a.jsonl", "weight": 2}}, "temperature": 2.0},
+            r"data\.temperature.*x\.weight",
+        ),
+        ({"path": "a.jsonl", "total": 0}, r"data\.total.*above 0"),
         ({"sources": {"x": {"_target_": CUSTOM, "pth": "a.jsonl"}}}, r"data\.sources\.x\.pth.*did you mean 'path'"),
         ({"sources": {"x": {"_target_": CUSTOM, "path": "a.jsonl"}}, "image_root": "/x"}, r"data\.image_root"),
         ({"sources": {"x": "a.jsonl"}}, r"data\.sources\.x: expected a recipe"),

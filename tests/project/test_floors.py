@@ -13,14 +13,14 @@ PACKAGE = ROOT / "basereward"
 
 # From the ground up; on a floor, in the order in which rooms may see each other. A folder is one room.
 FLOORS = {
-    "0 words": "errors problems turns spellings preferences records config settings compose runtime",
+    "0 words": "errors problems turns spellings preferences records config settings compose runtime text_tables",
     "1 maths": "losses heads pooling optimizers metrics",
-    "2 data": "images reading recipes answers data_recipes mixture demo",
+    "2 data": "images reading recipes answers data_recipes shares split mixture demo",
     "3 encoding": "chat patches backbones encode tree packing",
     "4 model": "attention backbone model parts adapters",
     "5 run": "adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
-    "7 stages": "text_tables exported report checks trainable train evaluate score export data_check",
+    "7 stages": "exported report checks trainable train evaluate score export data_check",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
