@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from basereward.answers import number, rated, unusable_prompt
 from basereward.errors import ConfigError, near_matches
 from basereward.problems import Notes, Problem, shown
 from basereward.recipes import Dropped, Recipe
 from basereward.records import Comparison
+from basereward.screening import number, rated, rating_fault, text_prompt_fault
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 _TURN = re.compile(r"\s*<extra_id_1>(User|Assistant)\s*\n")
@@ -55,10 +55,10 @@ class HelpSteer2(Recipe):
         answers = row["answers"]
         scores = [self._score(answer, where) for answer in answers]
         messages = prompt_turns(row["prompt"])
-        if fault := unusable_prompt(messages):
-            return fault
-        found = rated([answer.get("response") for answer in answers], scores, keep_ties=self.keep_ties)
-        return found if isinstance(found, Dropped) else self.parse({"messages": messages} | found, where)
+        responses, scores = rated([answer.get("response") for answer in answers], scores)
+        if fault := text_prompt_fault(messages) or rating_fault(scores, keep_ties=self.keep_ties):
+            return Dropped(fault)
+        return self.parse({"messages": messages, "responses": responses, "scores": scores}, where)
 
     def _score(self, answer: Mapping, where: str) -> float:
         values = {name: number(answer.get(name)) for name in self.weights}
@@ -66,8 +66,7 @@ class HelpSteer2(Recipe):
         for name in [name for name, value in values.items() if value is None]:
             notes.add("rating not a number", f"`{name}` from 0 to 4", shown(answer.get(name)), "drop the row")
         notes.raise_if_any()
-        # Sums of the same numbers in another order must stay equal.
-        return round(sum(self.weights[name] * value for name, value in values.items()), 6)
+        return sum(self.weights[name] * value for name, value in values.items())
 
 
 def prompt_turns(prompt: object) -> list[dict]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from basereward.answers import number, rated, unusable_prompt
 from basereward.recipes import Dropped, Recipe
 from basereward.records import Comparison
+from basereward.screening import rated, rating_fault, text_prompt_fault
 
 
 class MagpieUltra(Recipe):
@@ -16,10 +16,9 @@ class MagpieUltra(Recipe):
 
     def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
         """Both answers with their scores."""
-        if fault := unusable_prompt(row.get("instruction")):
-            return fault
         answers, scores = (row.get("response"), row.get("response_base")), (row.get("score"), row.get("score_base"))
-        found = rated(answers, [number(score) for score in scores], keep_ties=self.keep_ties)
-        if isinstance(found, Dropped):
-            return found
-        return self.parse({"prompt": row["instruction"], "category": row.get("primary_tag")} | found, where)
+        responses, scores = rated(answers, scores)
+        if fault := text_prompt_fault(row.get("instruction")) or rating_fault(scores, keep_ties=self.keep_ties):
+            return Dropped(fault)
+        record = {"prompt": row["instruction"], "responses": responses, "scores": scores, "category": row.get("primary_tag")}
+        return self.parse(record, where)

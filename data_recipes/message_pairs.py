@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from basereward.answers import TIE, number, tied_pair, unusable_pair, unusable_prompt
 from basereward.problems import Notes, shown
 from basereward.recipes import Dropped, Recipe
 from basereward.records import Comparison
+from basereward.screening import ALL_TIED, number, pair_fault, text_prompt_fault
 
 PROMPTS_DIFFER = Dropped("the prompts of chosen and rejected differ")
 NO_ANSWER = Dropped("a conversation without an answer at its end")
@@ -36,13 +36,13 @@ class MessagePairs(Recipe):
         prompt, answers = chosen[:-1], [turns[-1].get("content") for turns in (chosen, rejected)]
         if [_said(turn) for turn in prompt] != [_said(turn) for turn in rejected[:-1]]:
             return PROMPTS_DIFFER
-        if fault := unusable_prompt(prompt) or unusable_pair(*answers):
-            return fault
+        if fault := text_prompt_fault(prompt) or pair_fault(*answers):
+            return Dropped(fault)
         ratings = [number(row.get(column)) for column in self.rating_columns]
         is_tied = bool(ratings) and ratings[0] is not None and ratings[0] == ratings[1]
         if is_tied and not self.keep_ties:
-            return TIE
-        order = tied_pair(*answers) if is_tied else {"chosen": answers[0], "rejected": answers[1]}
+            return Dropped(ALL_TIED)
+        order = {"responses": answers, "ranks": [0, 0]} if is_tied else {"chosen": answers[0], "rejected": answers[1]}
         return self.parse({"messages": prompt} | order | self._about(row), where)
 
     def _conversations(self, row: Mapping, where: str) -> tuple[list[Mapping], list[Mapping]]:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from basereward.answers import number, unusable_pair, unusable_prompt
 from basereward.problems import Notes, shown
 from basereward.recipes import Dropped, Recipe
 from basereward.records import Comparison
+from basereward.screening import number, pair_fault, text_prompt_fault
 
 WEAK = Dropped("score ratio below the least")
 REMOVED = Dropped("a comment was removed")
@@ -43,8 +43,8 @@ class SHP(Recipe):
             notes.add("unknown label", "`labels` to be 1 (A is preferred) or 0 (B is)", shown(label), "drop the row")
             notes.raise_if_any()
         answers = [row.get("human_ref_A"), row.get("human_ref_B")]
-        if fault := unusable_prompt(row.get("history")) or unusable_pair(*answers):
-            return fault
+        if fault := text_prompt_fault(row.get("history")) or pair_fault(*answers):
+            return Dropped(fault)
         if any(answer.strip() in _REMOVED_TEXTS for answer in answers):
             return REMOVED
         if (number(row.get("score_ratio")) or 1.0) < self.min_score_ratio:

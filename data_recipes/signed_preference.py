@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from basereward.answers import TIE, number, unusable_pair, unusable_prompt
 from basereward.problems import Notes, shown
 from basereward.recipes import Dropped, Recipe
 from basereward.records import Comparison
+from basereward.screening import ALL_TIED, number, pair_fault, text_prompt_fault
 
 STRONGEST = 3
 NO_PREFERENCE = Dropped("no preference from -3 to 3")
@@ -51,10 +51,10 @@ class SignedPreference(Recipe):
         strength = number(preference)
         if strength is None or abs(strength) > STRONGEST:
             return NO_PREFERENCE
-        if fault := unusable_prompt(prompt) or unusable_pair(*answers):
-            return fault
+        if fault := text_prompt_fault(prompt) or pair_fault(*answers):
+            return Dropped(fault)
         if strength == 0 and not self.keep_ties:
-            return TIE
+            return Dropped(ALL_TIED)
         ranks = [int(strength > 0), int(strength < 0)]
         margin = {"margin": self.margin_per_step * abs(strength)} if self.margin_per_step else {}
         record = {"messages": list(prompt), "responses": list(answers), "ranks": ranks}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from basereward.data_recipes.message_pairs import MessagePairs
 
-from basereward.answers import TIE
 from basereward.problems import Notes, shown
 from basereward.recipes import Dropped
 from basereward.records import Comparison
+from basereward.screening import ALL_TIED
 
 VOTES = {"vote_model_A": ("model_A", "model_B"), "vote_model_B": ("model_B", "model_A")}
 # All four are named in bigcodereward/analyze_bigcode_reward_results.py of github.com/bigcode-project/bigcodearena.
@@ -32,7 +32,7 @@ class SWEArena(MessagePairs):
         """The pair that the vote makes."""
         vote = (row.get("feedback") or {}).get("vote_type")
         if vote in TIES:
-            return TIE
+            return Dropped(ALL_TIED)
         if vote not in VOTES:
             notes = Notes(where, str(row.get(self.id_column, "")))
             notes.add("unknown vote", f"`feedback.vote_type` among {', '.join([*VOTES, *TIES])}", shown(vote), "drop the row")

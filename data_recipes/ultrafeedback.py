@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from basereward.answers import mean, number, rated, unusable_prompt
 from basereward.errors import ConfigError, near_matches
 from basereward.problems import Notes, counted, shown
 from basereward.recipes import Dropped, Recipe
 from basereward.records import Comparison
+from basereward.screening import mean_number, number, rated, rating_fault, text_prompt_fault
 
 SCORES = ("overall", "aspects")
 PAIRS = ("all", "widest")
@@ -47,14 +47,14 @@ class UltraFeedback(Recipe):
     def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
         """The completions that have a text and a score; the same text twice counts once."""
         completions = self._completions(row, where)
-        if fault := unusable_prompt(row["instruction"]):
-            return fault
-        answers, scores = [item.get("response") for item in completions], [self._score(item) for item in completions]
-        found = rated(answers, scores, keep_ties=self.keep_ties and self.pairs == "all")
-        if isinstance(found, Dropped):
-            return found
-        found = widest_pair(**found) if self.pairs == "widest" else found
-        return self.parse({"prompt": row["instruction"], "category": row.get("source")} | found, where)
+        responses, scores = rated([item.get("response") for item in completions], [self._score(item) for item in completions])
+        fault = text_prompt_fault(row["instruction"])
+        if fault := fault or rating_fault(scores, keep_ties=self.keep_ties and self.pairs == "all"):
+            return Dropped(fault)
+        if self.pairs == "widest":
+            responses, scores = widest_pair(responses, scores)
+        record = {"prompt": row["instruction"], "responses": responses, "scores": scores, "category": row.get("source")}
+        return self.parse(record, where)
 
     def notes(self) -> list[str]:
         """How many scores were set right."""
@@ -72,8 +72,7 @@ class UltraFeedback(Recipe):
         return list(completions)
 
     def _score(self, completion: Mapping) -> float | None:
-        ratings = [number((aspect or {}).get("Rating")) for aspect in (completion.get("annotations") or {}).values()]
-        aspects = mean([rating for rating in ratings if rating is not None])
+        aspects = mean_number([(aspect or {}).get("Rating") for aspect in (completion.get("annotations") or {}).values()])
         if self.score == "aspects":
             return aspects
         overall = number(completion.get("overall_score"))
@@ -83,14 +82,14 @@ class UltraFeedback(Recipe):
         return overall
 
 
-def widest_pair(responses: Sequence[str], scores: Sequence[float]) -> dict:
-    """The best and the worst of N, as fields of a record.
+def widest_pair(responses: Sequence[str], scores: Sequence[float]) -> tuple[list[str], list[float]]:
+    """The best and the worst of N responses, and their scores.
 
     Among equals a hash of the text decides: completions stand in the order of their models' names, which must not.
 
     >>> widest_pair(["a", "b", "c"], [2.0, 5.0, 1.0])
-    {'responses': ['b', 'c'], 'scores': [5.0, 1.0]}
+    (['b', 'c'], [5.0, 1.0])
     """
     drawn = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in responses]
     order = sorted(range(len(scores)), key=lambda index: (scores[index], drawn[index]))
-    return {"responses": [responses[order[-1]], responses[order[0]]], "scores": [scores[order[-1]], scores[order[0]]]}
+    return [responses[order[-1]], responses[order[0]]], [scores[order[-1]], scores[order[0]]]

@@ -8,9 +8,9 @@ from typing import Any
 
 from basereward.data_recipes.message_pairs import MessagePairs
 
-from basereward.answers import TIE, number
 from basereward.recipes import Dropped
 from basereward.records import Comparison
+from basereward.screening import ALL_TIED, number
 
 UNRATED = Dropped("a rating is no number")
 
@@ -43,7 +43,7 @@ class UnifiedFeedback(MessagePairs):
         if first is None or second is None:
             return UNRATED
         if first == second:
-            return TIE
+            return Dropped(ALL_TIED)
         better, worse = ("conv_A", "conv_B") if first > second else ("conv_B", "conv_A")
         pair = {"chosen": row.get(better), "rejected": row.get(worse)}
         if "summarize" in str(row.get("source", "")):

@@ -74,8 +74,8 @@ def test_tulu_3_takes_the_shared_turns_as_the_prompt(tmp_path):
     assert dropped == {
         "a conversation without an answer at its end": 1,
         "chosen equals rejected": 1,
-        "empty response": 1,
-        "no question": 1,
+        "empty answer": 1,
+        "empty prompt": 1,
         "the prompt holds the text <image>": 1,
         "the prompts of chosen and rejected differ": 1,
     }
@@ -96,7 +96,7 @@ def test_both_revisions_of_olmo_2(tmp_path):
         conversations | models | {"id": "tied", "source": "s", "prompt": "Q", "chosen_rating": 4.0, "rejected_rating": 4.0},
     ]
     found, dropped, _ = read_rows(tmp_path, OLMo2, rows)
-    assert [item.id for item in found] == ["first", "main", "unrated"] and dropped == {"tie": 1}
+    assert [item.id for item in found] == ["first", "main", "unrated"] and dropped == {"all responses tied": 1}
     assert all(order(item) == [("good", "bad")] for item in found)
     assert found[0].meta == models and found[1].meta == models | {"chosen_rating": 5.0, "rejected_rating": 2.25}
     kept, dropped, _ = read_rows(tmp_path, OLMo2, rows, keep_ties=True)
@@ -124,7 +124,7 @@ def test_ultrafeedback_binarized_drops_equal_scores(tmp_path):
         }  # fmt: skip
 
     (item,), dropped, _ = read_rows(tmp_path, UltraFeedbackBinarized, [row("x", 8.5, 7.0), row("y", 6.0, 6.0)])
-    assert (item.id, order(item), dropped) == ("x", [("a", "b")], {"tie": 1})
+    assert (item.id, order(item), dropped) == ("x", [("a", "b")], {"all responses tied": 1})
 
 
 def completion(text, overall, *ratings, model="gpt-4"):
@@ -255,7 +255,7 @@ def test_helpsteer2_preference_signs(tmp_path):
     ]
     found, dropped, _ = read_rows(tmp_path, HelpSteer2Preference, rows)
     assert [order(item) for item in found] == [[("one", "two")], [("two", "one")]]
-    expected = {"tie": 1, "no preference from -3 to 3": 1, "chosen equals rejected": 1, "of another part": 1}
+    expected = {"all responses tied": 1, "no preference from -3 to 3": 1, "chosen equals rejected": 1, "of another part": 1}
     assert dropped == expected and all(pair.margin == 0 for item in found for pair in item.pairs)
     with_margins, dropped, _ = read_rows(tmp_path, HelpSteer2Preference, rows, margin_per_step=0.5, part=None, keep_ties=True)
     assert [[pair.margin for pair in item.pairs] for item in with_margins] == [[1.5], [1.0], [], [0.5]]
@@ -279,7 +279,7 @@ def test_helpsteer3_signs(tmp_path):
     assert order(first) == [("one", "two")] and order(second) == [("two", "one")]
     assert said(first) == [("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")]
     assert first.category == "stem" and first.meta == {"language": "english"}
-    assert dropped == {"tie": 1, "empty response": 1, "the prompt does not end with a user turn": 1}
+    assert dropped == {"all responses tied": 1, "empty answer": 1, "the prompt does not end with a user turn": 1}
     with pytest.raises(BadRows, match="the prompt to be a list of messages"):
         read_rows(tmp_path, HelpSteer3, [row(1, context="Hi")])
 
@@ -327,7 +327,7 @@ def test_unified_feedback_prefers_the_higher_rating(tmp_path):
     (first, summary), dropped, _ = read_rows(tmp_path, UnifiedFeedback, rows, **options)
     assert order(first) == [("a", "b")] and said(first) == [("user", "Q")] and first.category == "hh-rlhf"
     assert order(summary) == [("b", "a")] and said(summary) == [("user", "Summarize this post.\n\nQ")]
-    assert dropped == {"tie": 1, "a rating is no number": 1}
+    assert dropped == {"all responses tied": 1, "a rating is no number": 1}
 
 
 def vote(kind, first, second):
@@ -357,6 +357,6 @@ def test_swe_arena_votes(tmp_path):
     assert order(first) == [("print(1)", "print(2)")] and order(second) == [("print(2)", "print(1)")]
     assert said(first) == [("user", "Draw a ball.")] and first.id == "s1"
     several = "several turns, answered by each model in its own way"
-    assert dropped == {"tie": 2, several: 1, "a conversation without an answer at its end": 1}
+    assert dropped == {"all responses tied": 2, several: 1, "a conversation without an answer at its end": 1}
     with pytest.raises(BadRows, match=r"`feedback.vote_type` among vote_model_A.*; found 'left'"):
         read_rows(tmp_path, SWEArena, [vote("left", a, b)])
