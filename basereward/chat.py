@@ -71,19 +71,21 @@ class ChatFormat:
         return self.tokenizer(self.prefix_text(messages), add_special_tokens=False)["input_ids"]
 
     def opening_ids(self) -> list[int]:
-        """Token ids with which the chat template opens the assistant's turn: what the prefix ends with.
+        """Token ids between the last turn before a response and the response: what every prefix ends with.
+
+        Cut out of a whole conversation like the prefix itself, so that Qwen3's empty block of thoughts is among them.
 
         Raises:
             CheckpointError: the first of them is no special token, by which the opening could be found in a row.
         """
-        question = [{"role": "user", "content": "a"}]
-        opened, closed = (
-            self.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=opened) for opened in (True, False)
-        )
-        ids = self.tokenizer(opened.removeprefix(closed), add_special_tokens=False)["input_ids"]
-        if not opened.startswith(closed) or not ids or self.tokenizer.convert_ids_to_tokens(ids[0]) not in self._control:
+        question = [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
+        before = self.tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
+        prefix = self.prefix_text(question)
+        opening = prefix.removeprefix(before)
+        ids = self.tokenizer(opening, add_special_tokens=False)["input_ids"]
+        if not prefix.startswith(before) or not ids or self.tokenizer.convert_ids_to_tokens(ids[0]) not in self._control:
             raise CheckpointError(
-                f"the chat template of {self.tokenizer.name_or_path!r} opens the assistant's turn with {opened.removeprefix(closed)!r}; "
+                f"the chat template of {self.tokenizer.name_or_path!r} opens the assistant's turn with {opening!r}; "
                 "expected a special token first, such as <|im_start|>, by which a reader of the row finds where the response begins"
             )
         return ids

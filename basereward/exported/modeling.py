@@ -1,6 +1,6 @@
 """The model class of an exported folder; exporting copies it below the source of head and pooling (see ``gather.py``).
 
-Letters: B rows, T tokens, D width.
+Letters: B rows, T tokens, O tokens of the opening, D width.
 """
 
 from __future__ import annotations
@@ -125,16 +125,25 @@ class SequenceReward(PreTrainedModel):
         return [(row + start, row + end + 1) for row, start, end in zip(rows, starts_B.tolist(), ends_B.tolist())]
 
     def response_start(self, input_ids: torch.Tensor, mask_BT: torch.Tensor, ends_B: torch.Tensor) -> torch.Tensor:
-        """(B,) index of the first token of each row's response: what follows the last opening of a turn before its end."""
-        opening = self.config.reward_opening_ids
+        """(B,) index of the first token of each row's response: what follows the last opening of a turn before its end.
+
+        The whole opening is compared, so that thoughts which the template put before the response (Qwen3) are not taken for it.
+        """
+        opening_O = torch.tensor(self.config.reward_opening_ids, device=input_ids.device)
         place_T = torch.arange(input_ids.shape[1], device=input_ids.device)
-        is_opening_BT = (input_ids == opening[0]) & mask_BT.bool() & (place_T < ends_B.unsqueeze(1))
-        starts_B = torch.where(is_opening_BT, place_T, -1).amax(1) + len(opening)
-        wrong_B = ~is_opening_BT.any(1) | (starts_B > ends_B)
+        is_first_BT = (input_ids == opening_O[0]) & mask_BT.bool() & (place_T < ends_B.unsqueeze(1))
+        first_B = torch.where(is_first_BT, place_T, -1).amax(1)
+        starts_B = first_B + len(opening_O)
+        place_BO = first_B.unsqueeze(1) + torch.arange(len(opening_O), device=input_ids.device)
+        found_BO = input_ids.gather(1, place_BO.clamp(0, input_ids.shape[1] - 1))
+        wrong_B = (first_B < 0) | (starts_B > ends_B) | (found_BO != opening_O).any(1)
         if wrong_B.any():
+            row = int(wrong_B.int().argmax())
             raise ValueError(
-                f"row {int(wrong_B.int().argmax())}: expected a response that begins after the opening of an assistant's turn (ids "
-                f"{opening}), found none. Render the conversation with the chat template of this folder"
+                f"row {row}: expected a response that begins after the opening of an assistant's turn (ids {opening_O.tolist()}), "
+                f"found {found_BO[row].tolist() if first_B[row] >= 0 else 'none'}. Render the conversation with the chat template of "
+                "this folder and add_generation_prompt=False; the response must be text without a block of thoughts, and must "
+                "not begin with a line break"
             )
         return starts_B
 

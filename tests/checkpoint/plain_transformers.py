@@ -100,9 +100,23 @@ def refusals(folder, conversations):
         "no pixels": refusal(model, {key: right[key] for key in cut}),
         "labels": refusal(model, right | {"labels": lengths}),
     }
+    merged = right["input_ids"][:1].clone()
+    # What a tokenizer that joins line breaks makes of one at the beginning of a response.
+    merged[0, (merged[0] == model.config.reward_opening_ids[0]).nonzero()[-1] + len(model.config.reward_opening_ids) - 1] = 20
+    answers["a line break first"] = refusal(model, {"input_ids": merged, "attention_mask": right["attention_mask"][:1]})
     model.config.reward_padding_id = model.config.reward_token_id
     answers["padding that looks like the end"] = refusal(model, {"input_ids": right["input_ids"]})
     return answers
+
+
+def think(folder):
+    """What a model of a family whose template writes an empty block of thoughts says to one that is not empty."""
+    model, processor = load(folder), stock_processor(folder)
+    conversation = [{"role": r, "content": [{"type": "text", "text": t}]} for r, t in (("user", "Why?"), ("assistant", "So."))]
+    text = conversation_text(processor, conversation)
+    texts = [text, text.replace("<think>\n", "<think>\nIt is so.")]
+    assert texts[0] != texts[1]
+    return refusal(model, dict(processor.tokenizer(texts, padding=True, return_tensors="pt")))
 
 
 def read(path):
@@ -128,6 +142,7 @@ def main():
     found = {name: measure(folder, texts if name in given["text only"] else conversations) for name, folder in folders.items()}
     first = next(iter(folders.values()))
     found["refusals"] = refusals(folders[given["reads whole responses"]], conversations)
+    found["refusals"]["thoughts"] = think(folders[given["writes thoughts"]])
     found["card"] = card(first)
     found["basereward imported"] = any(name.partition(".")[0] == "basereward" for name in sys.modules)
     print(json.dumps(found))

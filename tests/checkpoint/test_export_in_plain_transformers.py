@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from twin_folders import CREATE, TEXT_ONLY
 
 from basereward import checkpoint, scorer
 from basereward.export import export
+from basereward.model import RewardModel
 
 FAMILIES = [name for name in CREATE if name != "tiny"]  # "tiny" carries the heads and poolings
 MODELS = {f"{head}, {pooling}": (head, pooling) for head in HEADS for pooling in POOLINGS}
@@ -32,10 +32,12 @@ def difference(found: list[float], expected: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def exported(new_model, comparisons, saved_family, tmp_path_factory) -> dict[str, Path]:
-    """Head and pooling on the default backbone, or family with the default ones -> exported folder; the checkpoint lies beside it.
+def exported(new_model, comparisons, readable, saved_family, tmp_path_factory) -> dict[str, Path]:
+    """Head and pooling on the default backbone, or family -> exported folder; the checkpoint lies beside it.
 
-    Every other head and pooling divides by the logarithm of the length."""
+    Every other head and pooling divides by the logarithm of the length. The families have the default head on attention over the
+    response and that division, which need the response's first token: it is found after what the family's template opens a turn with.
+    """
     place = tmp_path_factory.mktemp("heads")
     for count, (name, (head, pooling)) in enumerate(MODELS.items()):
         model, encoder = new_model(node("head", head), pooling=node("pooling", pooling), length_norm=count % 2 == 1)
@@ -45,7 +47,12 @@ def exported(new_model, comparisons, saved_family, tmp_path_factory) -> dict[str
         checkpoint.save(model, encoder, place / name / "checkpoint", probe=comparisons[:2])
         export(place / name / "checkpoint", place / name / "exported", device="cpu")
     for name in FAMILIES:
-        shutil.copytree(saved_family(name), place / name / "checkpoint")
+        model, encoder = checkpoint.load(saved_family(name))
+        parts = {"pooling": node("pooling", "attention"), "length_norm": True}
+        model = RewardModel.from_backbone(model.model, model.config.reward_head, seed=3, **parts).eval()
+        model.pooling.query.data.normal_(generator=torch.Generator().manual_seed(1))
+        list(model.score.parameters())[-1].data *= 0.125
+        checkpoint.save(model, encoder, place / name / "checkpoint", probe=readable(name)[:2])
         export(place / name / "checkpoint", place / name / "exported", device="cpu")
     return {name: place / name / "exported" for name in (*MODELS, *FAMILIES)}
 
@@ -70,7 +77,8 @@ def found(exported, conversations, tmp_path_factory) -> dict:
     place = tmp_path_factory.mktemp("plain")
     given = place / "given.json"
     folders = {name: str(folder) for name, folder in exported.items()}
-    wanted = {"folders": folders, "conversations": conversations, "reads whole responses": "mlp, mean", "text only": TEXT_ONLY}
+    wanted = {"folders": folders, "conversations": conversations, "reads whole responses": "mlp, mean", "text only": TEXT_ONLY,
+              "writes thoughts": "tiny_qwen3"}  # fmt: skip
     given.write_text(json.dumps(wanted))
     environment = os.environ | {"HF_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, str(SCRIPT), str(given)]
@@ -126,6 +134,8 @@ def test_each_folder_brings_its_own_head(found):
     [
         ("cut response", "row 0: expected a response closed by <|im_end|>"),
         ("no opening", "row 0: expected a response that begins after the opening"),
+        ("thoughts", "row 1: expected a response that begins after the opening"),
+        ("a line break first", "must not begin with a line break"),
         ("no end at all", "row 0: expected a response closed by <|im_end|>"),
         ("no pixels", "no pixels for them"),
         ("labels", "has no loss"),
