@@ -100,7 +100,8 @@ def load(folder: Path, config: PretrainedConfig, dtype: torch.dtype) -> RewardMo
     model = RewardModel(backbone.config, backbone)
     inject(model, LoraConfig.from_pretrained(str(folder)))
     model.requires_grad_(False)
-    read_weights(model, folder)
+    for parameter in read_weights(model, folder):
+        parameter.requires_grad_(True)
     return model
 
 
@@ -134,15 +135,14 @@ def check_same_base(folder: Path, reference: dict[str, Any]) -> None:
                               f"{reference['path']}; restore it, or start a new run")  # fmt: skip
 
 
-def read_weights(model: RewardModel, folder: Path) -> None:
-    """Adapters and trained weights of a folder into a model with the same adapters; marks what was trained as trained."""
+def read_weights(model: RewardModel, folder: Path) -> list[torch.nn.Parameter]:
+    """Adapters and trained weights of a folder into a model with the same adapters; returns those parameters."""
     adapters, trained = _read(folder / ADAPTER_WEIGHTS), _read(folder / TRAINED_WEIGHTS)
     named = dict(model.named_parameters())
     expected = {name: p for name, p in named.items() if part_of(name) == "head" or (name in trained and p.is_floating_point())}
     read_into(model, trained, expected, f"{folder}/{TRAINED_WEIGHTS}")
     read_into(model, adapters, adapter_weights(model), f"{folder}/{ADAPTER_WEIGHTS}")
-    for parameter in [*expected.values(), *adapter_weights(model).values()]:
-        parameter.requires_grad_(True)
+    return [*expected.values(), *adapter_weights(model).values()]
 
 
 def _read(file: Path) -> dict[str, torch.Tensor]:

@@ -45,7 +45,7 @@ def choose_parts(model: RewardModel, parts: PartsSettings, optim: OptimSettings)
 def linear_names(model: RewardModel) -> list[str]:
     """Names of the backbone's linear layers."""
     found = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
-    return [name for name in found if part_of(name) != "head"]
+    return [name for name in found if part_of(f"{name}.weight") != "head"]
 
 
 def add_lora(model: RewardModel, lora: LoraSettings, trained: set[str]) -> None:
@@ -86,8 +86,9 @@ def adapter_weights(model: RewardModel) -> dict[str, torch.nn.Parameter]:
 
 
 def trained_weights(model: RewardModel) -> dict[str, torch.nn.Parameter]:
-    """Weights that are trained in full: the head's, and those of ``parts.train``."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad and ADAPTER not in name}
+    """The head's weights, an output bias that is kept as it is among them, and those of ``parts.train``."""
+    named = model.named_parameters()
+    return {name: p for name, p in named if part_of(name) == "head" or (p.requires_grad and ADAPTER not in name)}
 
 
 @torch.no_grad()

@@ -16,6 +16,10 @@ from basereward.backbones.find import fetch, fetch_config, find_family
 from basereward.errors import CheckpointError
 from basereward.packing import Pack
 
+# Names in a checkpoint -> names that transformers knows. TRL's value-head wrapper writes the first; the second is what our own folders
+# and sequence classifiers have, where transformers (5.23) renames every ``model.`` of Qwen2-VL and Qwen2.5-VL to the language model.
+OTHER_NAMES = {r"^pretrained_model\.": "", r"^model\.visual\.": "visual."}
+
 
 def load_backbone(
     path: str | Path, *, revision: str | None = None, dtype: torch.dtype = torch.float32, **options
@@ -30,7 +34,8 @@ def load_backbone(
         ConfigError: a family that packed attention does not cover, or a sliding window, which it would ignore.
     """
     check_family(fetch_config(path, revision=revision))
-    model, info = fetch(AutoModel, path, revision=revision, dtype=dtype, output_loading_info=True, **options)
+    options |= {"output_loading_info": True, "key_mapping": OTHER_NAMES}
+    model, info = fetch(AutoModel, path, revision=revision, dtype=dtype, **options)
     if info["missing_keys"] or info["mismatched_keys"]:
         lost = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         raise CheckpointError(f"{path}: {len(lost)} weights of the backbone are missing or of another shape, such as {lost[:3]}")

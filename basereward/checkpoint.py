@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from transformers import PretrainedConfig
 
-from basereward import adapter_folder
+from basereward import adapter_folder, foreign
 from basereward.adapters import has_lora
 from basereward.backbone import check_family
 from basereward.backbones.find import fetch, fetch_config
@@ -81,18 +81,17 @@ def load(
 ) -> tuple[RewardModel, Encoder]:
     """The model (in eval mode) and the encoder of a run, a checkpoint folder or a Hub id; its probe is scored again.
 
+    A folder may be another toolkit's too (``foreign``); it has no probe.
+
     Raises:
         CheckpointError: files are missing, weights are missing or foreign, or the probe's rewards differ.
     """
     folder = resolve(path)
     config = fetch_config(folder)
     check_family(config)
-    if not getattr(config, "reward_head", None):
-        raise CheckpointError(
-            f"{folder}: expected a reward model, found a plain {config.model_type} backbone (config.json has no reward_head). "
-            "Train a reward model from it first: basereward train backbone.path=..."
-        )
-    if adapter_folder.is_adapter(folder):
+    if foreign.describe(config, folder):
+        model = foreign.load(folder, config, dtype)
+    elif adapter_folder.is_adapter(folder):
         model = adapter_folder.load(Path(folder), config, dtype)
     else:
         model = _read_model(folder, config, dtype)

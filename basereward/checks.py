@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from basereward import checkpoint
+from basereward import checkpoint, foreign
 from basereward.backbones.find import fetch_config
 from basereward.compose import default_option
 from basereward.config import build
@@ -54,6 +54,10 @@ def check_values(settings: TrainSettings) -> None:
     for key in SHARES:
         _expect(key, _value(settings, key), "a value from 0 to below 1", lambda value: value is None or 0 <= value < 1)
     _expect("run.seed", settings.run.seed, f"a whole number from 0 to {SEEDS - 1}", lambda value: 0 <= value < SEEDS)
+    if (init := settings.head.get("init")) not in (None, "new"):
+        raise ConfigError(
+            f"head.init: expected null, which keeps the head of init_from, or new; found {init!r}; use head.init=new"
+        )
     check_rates(settings)
     check_pixels(settings.backbone)
 
@@ -102,7 +106,7 @@ def check_places(settings: TrainSettings) -> None:
         _refuse_absent("init_from", settings.init_from, "a run or a folder with a reward model")
         source = checkpoint.resolve(settings.init_from)
         if Path(source).is_dir():
-            check_same_parts(settings, fetch_config(source))
+            check_same_parts(settings, fetch_config(source), source)
     else:
         check_backbone(settings)
     check_sources(settings.data)
@@ -149,26 +153,37 @@ def is_created(settings: TrainSettings) -> bool:
 def settle_start(settings: TrainSettings) -> None:
     """Fetches the config of what the run starts from: that it cannot be had must not come after reading the data.
 
-    With ``init_from``, its head and pooling take the place of the config's defaults: a record says what was used.
+    The head and pooling that ``init_from`` brings take the place of the config's defaults: a record says what was used.
     """
     if settings.init_from is None:
         if not is_created(settings):
             fetch_config(settings.backbone.path, revision=settings.backbone.revision)
         return
-    config = fetch_config(checkpoint.resolve(settings.init_from))
-    check_same_parts(settings, config)
-    settings.head = dict(getattr(config, "reward_head", None) or settings.head)
-    settings.pooling = dict(getattr(config, "reward_pooling", None) or LAST)
+    source = checkpoint.resolve(settings.init_from)
+    config = fetch_config(source)
+    check_same_parts(settings, config, source)
+    if settings.keeps_head:
+        settings.head, settings.pooling = dict(config.reward_head), dict(getattr(config, "reward_pooling", None) or LAST)
 
 
-def check_same_parts(settings: TrainSettings, config: Any) -> None:
-    """Refuses a head, pooling or backbone that was chosen beside ``init_from``, which brings its own."""
-    own = {"head": getattr(config, "reward_head", None), "pooling": getattr(config, "reward_pooling", None) or LAST}
-    for key, held in own.items():
-        chosen = getattr(settings, key)
-        if held and dict(chosen) != dict(held) and dict(chosen) != default_option("train", key):
-            raise ConfigError(f"{key}: {settings.init_from} holds {_words(held)}, found {_words(chosen)}; init_from brings its own "
-                              f"{key}: leave {key} out, or train a new one without init_from")  # fmt: skip
+def check_same_parts(settings: TrainSettings, config: Any, source: str | Path) -> None:
+    """Refuses a head, pooling or backbone that was chosen beside ``init_from``, which brings its own.
+
+    Args:
+        config: of ``source``, in which another toolkit's head is described.
+
+    Raises:
+        CheckpointError: there is no head to keep.
+    """
+    if settings.keeps_head:
+        foreign.describe(config, source)
+        chosen = {"head": settings.new_head, "pooling": dict(settings.pooling)}
+        held = {"head": dict(config.reward_head), "pooling": dict(getattr(config, "reward_pooling", None) or LAST)}
+        for key in chosen:
+            default = {name: value for name, value in default_option("train", key).items() if name != "init"}
+            if chosen[key] not in (held[key], default):
+                raise ConfigError(f"{key}: {settings.init_from} holds {_words(held[key])}, found {_words(chosen[key])}; init_from "
+                                  f"brings its own {key}: leave {key} out, or take its backbone alone with head.init=new")  # fmt: skip
     default = default_option("train", "backbone")["create"]
     if not is_created(settings) or settings.backbone.create != default:
         raise ConfigError(

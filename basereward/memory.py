@@ -32,7 +32,7 @@ def model_without_weights(settings: TrainSettings) -> RewardModel | None:
     if config is None:
         return None
     with torch.random.fork_rng(), torch.device("meta"):
-        model = RewardModel.from_backbone(AutoModel.from_config(config), settings.head, seed=0, pooling=settings.pooling)
+        model = RewardModel.from_backbone(AutoModel.from_config(config), settings.new_head, seed=0, pooling=settings.pooling)
         choose_parts(model, settings.parts, settings.optim)
     if settings.parts.quantize is not None:
         for name in linear_names(model):

@@ -144,7 +144,7 @@ class TrainSettings:
 
     backbone: BackboneSettings
     head: dict[str, Any]
-    """Config node of the head, with ``_target_``."""
+    """Config node of the head, with ``_target_``; ``init: new`` makes it new beside ``init_from`` too, with its pooling."""
     pooling: dict[str, Any]
     """Config node of the pooling, with ``_target_``: which tokens of a response the head sees."""
     loss: dict[str, Any]
@@ -157,7 +157,17 @@ class TrainSettings:
     optim: OptimSettings = field(default_factory=OptimSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     init_from: str | None = None
-    """A run or reward-model folder to start from instead of a new head on the backbone."""
+    """A run, a reward-model folder (another toolkit's too) or a Hub id to start from instead of a new head on the backbone."""
+
+    @property
+    def new_head(self) -> dict[str, Any]:
+        """``head`` without ``init``, which says when to build it: what a checkpoint keeps."""
+        return {key: value for key, value in self.head.items() if key != "init"}
+
+    @property
+    def keeps_head(self) -> bool:
+        """Whether head, pooling and length normalisation are those of ``init_from``."""
+        return self.init_from is not None and self.head.get("init") != "new"
 
 
 @dataclass

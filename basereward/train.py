@@ -14,9 +14,7 @@ import torch
 from transformers import TrainingArguments
 
 from basereward import checkpoint
-from basereward.adapter_folder import base_reference
-from basereward.adapters import choose_parts, four_bits, has_lora, merge
-from basereward.backbone import load_backbone
+from basereward.adapters import has_lora
 from basereward.batches import EncodedDataset, ToStep
 from basereward.callbacks import MetricsFile, Progress, tensorboard
 from basereward.checks import (
@@ -30,13 +28,12 @@ from basereward.checks import (
     unusable_run_dir,
 )
 from basereward.compose import to_yaml
-from basereward.config import build, locate
-from basereward.encode import Encoder
+from basereward.config import build
 from basereward.errors import ConfigError, DataError, MissingDependency
 from basereward.losses.base import Loss
 from basereward.mixture import DataBundle, load_data
 from basereward.model import RewardModel
-from basereward.parts import frozen_dtype, param_groups, recompute_activations, trained_dtype
+from basereward.parts import param_groups
 from basereward.problems import counted, in_words
 from basereward.report import write_report
 from basereward.run_directory import check_same_config, cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
@@ -44,6 +41,7 @@ from basereward.runtime import pick_device, seed_everything, set_up_logging
 from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
 from basereward.shares import MixtureOrder, account, shares_table
+from basereward.start import start_model
 from basereward.trainable import (
     check_libraries,
     check_parts,
@@ -65,6 +63,8 @@ logger = logging.getLogger(__name__)
 def plan(settings: TrainSettings) -> str:
     """What the run would do, after building every part that needs no weights and no data."""
     check(settings)
+    if settings.init_from is not None and Path(checkpoint.resolve(settings.init_from)).is_dir():
+        settle_start(settings)  # the head that it brings is the one to plan with
     lines = [to_yaml(settings), *weights_plan(settings)]
     try:
         check_libraries(settings)
@@ -101,7 +101,7 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
         run_dir = enter_run_directory(stack, settings)
         data = load_data(settings.data, seed=settings.run.seed)
         check_data(loss, data)
-        model, encoder = start_model(settings)
+        model, encoder = start_model(settings, loss)
         dataset = EncodedDataset(data.train, encoder, max_length=settings.batch.max_length, on_long=settings.batch.on_long)
         if not len(dataset):
             raise DataError(
@@ -132,7 +132,9 @@ def check(settings: TrainSettings, *, here: bool = False) -> None:
     check_parts(settings)
     check_precision(settings)
     build_part(settings.pooling, "pooling")
-    check_output_bias(build_part(settings.head, "head"), make_loss(settings), settings)
+    head, loss = build_part(settings.new_head, "head"), make_loss(settings)
+    if not settings.keeps_head:
+        check_output_bias(head, loss, settings)
     check_places(settings)
 
 
@@ -154,7 +156,7 @@ def make_loss(settings: TrainSettings) -> Loss:
 
 
 def check_output_bias(head: torch.nn.Module, loss: Loss, settings: TrainSettings) -> None:
-    """Refuses an output bias that nothing would train."""
+    """Refuses a new head's output bias that nothing would train; one that ``init_from`` brings is kept (``keep_unseen_bias``)."""
     if getattr(head, "output_bias", False) and not loss.sees_shift and not settings.reward.length_norm:
         raise ConfigError(
             f"head.output_bias: {loss.name} sees differences of rewards alone, in which an output bias cancels, so its gradient is "
@@ -170,66 +172,6 @@ def check_data(loss: Loss, data: DataBundle) -> None:
             f"data: expected validation comparisons with pairs, by which the best checkpoint is chosen; found {len(data.val)}, all "
             "tied; raise data.val_fraction, or name a file in data.val"
         )
-
-
-def start_model(settings: TrainSettings) -> tuple[RewardModel, Encoder]:
-    """A backbone with a new head, or the reward model of ``init_from``, with what is trained chosen."""
-    limits = {"min_pixels": settings.backbone.min_pixels, "max_pixels": settings.backbone.max_pixels}
-    parts, optim = settings.parts, settings.optim
-    # What is trained starts from float32, also when it was stored so; what is not may be read in its own dtype.
-    dtype = frozen_dtype(parts, optim) if not parts.train or trained_dtype(optim) == torch.bfloat16 else torch.float32
-    if settings.init_from is not None:
-        source = checkpoint.resolve(settings.init_from)
-        model = start_from(settings, dtype)
-        check_length_norm(model, settings)
-    else:
-        source = backbone_folder(settings)
-        backbone = load_backbone(source, revision=settings.backbone.revision, dtype=dtype, **four_bits(parts.quantize))
-        model = RewardModel.from_backbone(
-            backbone,
-            settings.head,
-            pooling=settings.pooling,
-            length_norm=bool(settings.reward.length_norm),
-            seed=settings.run.seed,
-        )
-    choose_parts(model, parts, optim)
-    if parts.lora is not None:
-        commit = getattr(model.config, "_commit_hash", None)
-        model.config.reward_base = base_reference(source, commit=commit, quantize=parts.quantize)
-    if settings.backbone.gradient_checkpointing:
-        recompute_activations(model)
-    return model, Encoder.from_folder(source, revision=settings.backbone.revision, **limits)
-
-
-def check_length_norm(model: RewardModel, settings: TrainSettings) -> None:
-    """Refuses another length normalisation than the one that the model was trained with."""
-    wanted = settings.reward.length_norm
-    if wanted is not None and wanted != model.length_norm:
-        raise ConfigError(
-            f"reward.length_norm: {settings.init_from} was trained with {model.length_norm}, found {wanted}; its head's rewards mean "
-            "something else without it. Leave the key out, or train a new head"
-        )
-
-
-def start_from(settings: TrainSettings, dtype: torch.dtype) -> RewardModel:
-    """The reward model of ``init_from``; adapters in it are merged."""
-    model, _ = checkpoint.load(settings.init_from, dtype=dtype)
-    if has_lora(model):
-        if settings.parts.lora is not None:
-            raise ConfigError(
-                f"init_from: {settings.init_from} holds adapters, and new ones need a base in a folder of its own. Merge it first: "
-                f"basereward export model={settings.init_from} out=merged, then init_from=merged"
-            )
-        merge(model)
-    return model
-
-
-def backbone_folder(settings: TrainSettings) -> str:
-    """The backbone's path; a tiny one is written first."""
-    backbone = settings.backbone
-    if is_created(settings) and not Path(backbone.path).exists():
-        locate(backbone.create, "backbone.create")(backbone.path, seed=settings.run.seed)
-    return backbone.path
 
 
 def note_dropped(data: DataBundle, dataset: EncodedDataset) -> None:

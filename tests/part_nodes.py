@@ -9,8 +9,8 @@ from basereward.compose import compose, options
 from basereward.settings import TrainSettings
 
 HEADS, POOLINGS, LOSSES = options("head"), options("pooling"), options("loss")
-IN_THE_STEP = ("unit",)
-"""Keys of a loss's YAML that belong to the batch, not to the loss."""
+NOT_OF_THE_PART = ("unit", "init")
+"""Keys of a YAML that belong to the batch (a loss's) or to the start (a head's), not to the part."""
 
 
 @cache
@@ -20,4 +20,4 @@ def _composed(group: str, name: str) -> dict[str, Any]:
 
 def node(group: str, name: str) -> dict[str, Any]:
     """Such as ``node("head", "mlp3_silu")``."""
-    return {key: value for key, value in _composed(group, name).items() if key not in IN_THE_STEP}
+    return {key: value for key, value in _composed(group, name).items() if key not in NOT_OF_THE_PART}

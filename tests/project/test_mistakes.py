@@ -103,7 +103,7 @@ class Held:
 def test_another_part_than_the_one_of_init_from_is_refused(override):
     settings = compose("train", ["run.dir=run", "init_from=start", override], TrainSettings)
     with pytest.raises(ConfigError, match=rf"{override.partition('=')[0]}: start holds .* found "):
-        checks.check_same_parts(settings, Held())
+        checks.check_same_parts(settings, Held(), "start")
 
 
 def test_the_record_names_the_head_that_init_from_brought(monkeypatch):
