@@ -20,11 +20,7 @@ FLOORS = {
     "4 model": "attention backbone model parts adapters",
     "5 run": "foreign adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
-<<<<<<< HEAD
-    "7 stages": "exported report checks trainable train evaluate score export data_check",
-=======
-    "7 stages": "text_tables exported report checks trainable start train evaluate score export data_check",
->>>>>>> c4b948f (Start from reward models of other toolkits: score, v_head, value_head.safetensors; head.init=new takes the backbone)
+    "7 stages": "exported report checks trainable start train evaluate score export data_check",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]

@@ -32,8 +32,12 @@ LINEAR = "basereward.heads.linear.LinearHead"
 
 @pytest.fixture
 def rows(tmp_path) -> Path:
-    """A file of pairs with scores: the response with "yes" is better."""
-    pairs = [{"prompt": f"Is {i} a number?", "responses": [f"yes {i}", f"no {i}"], "scores": [1.0, 0.0]} for i in range(24)]
+    """Rankings of four: the gradients of their rewards add up to 0 but for rounding, those of a pair to 0 exactly."""
+    words = ("yes", "perhaps", "hardly", "no")
+    pairs = [
+        {"prompt": f"Is {i} a number?", "responses": [f"{word} {i}" for word in words], "scores": [3.0, 2.0, 1.0, 0.0]}
+        for i in range(24)
+    ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     return tmp_path / "rows.jsonl"
 
@@ -200,4 +204,4 @@ def test_export_and_evaluate_read_another_toolkits_folder(foreign, rows, tmp_pat
     assert main([*words, "device=cpu"]) == 0
     lines = [json.loads(line) for line in (tmp_path / "eval" / "samples.jsonl").read_text().splitlines()]
     question[0]["content"][0]["text"] = "Is 0 a number?"
-    assert lines[0]["rewards"] == pytest.approx(theirs.rewards(question, ["yes 0", "no 0"]), abs=1e-5)
+    assert lines[0]["rewards"] == pytest.approx(theirs.rewards(question, ["yes 0", "perhaps 0", "hardly 0", "no 0"]), abs=1e-5)
