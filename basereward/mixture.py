@@ -1,8 +1,8 @@
 """A config of data sources -> training and validation comparisons, and the manifest that says where each row went.
 
 What happens to a source, in this order: its recipe reads rows (`recipes.read`), `source_data` passes the comparisons through the
-steps that all sources share, `load_data` numbers them, sets validation data apart (`split`) and says how much of each an epoch
-takes (`shares`).
+steps that look at one source alone. Then all of them together: `cleaning` leaves out what `data.clean` says, `load_data` numbers
+the rest, sets validation data apart (`split`) and says how much of each source an epoch takes (`shares`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from basereward.cleaning.clean import clean
+from basereward.cleaning.settings import read_settings
 from basereward.config import build
 from basereward.errors import ConfigError, DataError, near_matches
-from basereward.problems import in_words
+from basereward.problems import counted, in_words
 from basereward.recipes import ON_ERROR, Recipe, SourceData, read
 from basereward.records import Comparison
 from basereward.shares import KEYS, Mixture, Share, read_share
@@ -50,6 +52,8 @@ class DataSettings:
     """At most so many comparisons are set apart."""
     on_error: str = "fail"
     """fail: one error with the problems of all rows of a source. skip: rows with problems are left out and counted."""
+    clean: dict[str, Any] | None = None
+    """Which comparisons are left out, and why: keys of `cleaning.settings.CleanSettings`; null leaves out none."""
     seed: int | None = None
     """Of the split; the run's seed when null."""
 
@@ -84,6 +88,7 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     sources = settings.sources or {"custom": _custom(settings.path, settings)}
     mixture = _mixture(sources, settings)
     comparisons, accounts = _read_all(sources, settings, "data.sources")
+    comparisons = _cleaned(comparisons, accounts, settings)
     comparisons, renamed = make_ids_unique(comparisons)
     split_seed = seed if settings.seed is None else settings.seed
     if settings.val is None:
@@ -119,10 +124,26 @@ def check_sources(data_cfg: Mapping) -> None:
 def source_data(recipe: Recipe, settings: DataSettings) -> SourceData:
     """The comparisons of one source, and the account of its rows: every way to read a source comes through here.
 
-    A step that all sources share (cleaning) stands here, between reading and what follows. It leaves comparisons out, and counts
-    them by reason in `manifest["dropped"]`, so that `rows_read` stays `used` plus all that was dropped.
+    A step that looks at one source alone stands here. It leaves comparisons out, and counts them by reason in
+    `manifest["dropped"]`, so that `rows_read` stays `used` plus all that was dropped.
     """
     return read(recipe, on_error=settings.on_error)
+
+
+def _cleaned(comparisons: list[Comparison], accounts: dict[str, dict], settings: DataSettings) -> list[Comparison]:
+    """What stays of all sources together: a comparison may repeat or deny one of another source."""
+    wanted = read_settings(settings.clean)
+    if wanted is None:
+        return comparisons
+    kept = clean(comparisons, wanted, accounts)
+    for name, account in accounts.items():
+        log.info("%s: %d used after cleaning, dropped %s", name, account["used"], in_words(account["dropped"]))
+    if not kept:
+        raise DataError(
+            f"data.clean: expected comparisons to be left; found none of {counted(len(comparisons), 'comparison')}; the counts above say "
+            "why they went: correct data.clean"
+        )
+    return kept
 
 
 def _settings(cfg: Mapping) -> DataSettings:
@@ -147,6 +168,7 @@ def _settings(cfg: Mapping) -> DataSettings:
     if settings.on_error not in ON_ERROR:
         known = near_matches(str(settings.on_error), ON_ERROR)
         raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}; found {settings.on_error!r}; {known}")
+    read_settings(settings.clean)
     if not isinstance(settings.val_max, int) or settings.val_max < 0:
         raise ConfigError(f"data.val_max: expected a whole number from 0; found {settings.val_max!r}; correct it")
     return settings

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -43,6 +44,14 @@ def picture_hash(image: Image.Image) -> np.ndarray | None:
         return None
     waves = (_COSINES @ grey @ _COSINES.T).ravel()
     return np.packbits(waves > np.median(waves)).view("<u8")
+
+
+def content_key(ref: object) -> str:
+    """What two pictures share whose bytes are the same, wherever they lie; a path that cannot be read stands for itself."""
+    try:
+        return image_key(Path(ref).read_bytes()) if isinstance(ref, str | os.PathLike) else image_key(ref)
+    except OSError:
+        return image_key(ref)
 
 
 class PictureBook:

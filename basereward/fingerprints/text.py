@@ -74,13 +74,13 @@ def numbers_key(texts: Sequence[str]) -> int:
     return digest(" ".join(number for text in texts for number in _NUMBER.findall(text)))
 
 
-def prompt_text(messages: Sequence[dict]) -> str:
-    """What the user and the assistant said before the responses. System turns are left out: every toolkit adds its own.
+def prompt_text(messages: Sequence[dict], *, with_system: bool = True) -> str:
+    """What was said before the responses, a line for each turn.
 
     >>> prompt_text([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Which colour?"}]}])
     'Which colour?'
     """
-    turns = (turn for turn in messages if turn["role"] != "system")
+    turns = (turn for turn in messages if with_system or turn["role"] != "system")
     return "\n".join("".join(part.get("text", "") for part in turn["content"]) for turn in turns)
 
 

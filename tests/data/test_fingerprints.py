@@ -51,9 +51,9 @@ def test_half_a_surrogate_pair_has_a_key():
     assert text.text_key("\ud800") != text.text_key("\ud801") and isinstance(text.spaced("\ud800 a"), bytes)
 
 
-def test_prompt_text_leaves_the_system_turn_out():
+def test_prompt_text_with_and_without_the_system_turn():
     turns = [{"role": role, "content": [{"type": "text", "text": said}]} for role, said in (("system", "s"), ("user", "u"))]
-    assert text.prompt_text(turns) == "u"
+    assert text.prompt_text(turns) == "s\nu" and text.prompt_text(turns, with_system=False) == "u"
 
 
 def test_numbers_tell_exercises_apart():

@@ -1,0 +1,1 @@
+"""Which comparisons are left out before training, and why."""
