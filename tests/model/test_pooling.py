@@ -1,4 +1,7 @@
-"""Every head on every pooling: packed rewards are those of padded rows pooled apart, from float32 and from bf16 backbones."""
+"""Every head on every pooling of every family: float32 rewards and gradients from bf16 backbones, order and company, save and load.
+
+Packed rewards are those of padded rows pooled apart.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 import torch
 from part_nodes import HEADS, POOLINGS, node
 
+from basereward import checkpoint
 from basereward.backbone import load_backbone
 from basereward.errors import ConfigError
 from basereward.model import RewardModel
@@ -26,6 +30,21 @@ def make(folder, head: str, pooling: str, *, dtype=torch.float32, length_norm: b
     for parameter in model.pooling.parameters():
         parameter.data.normal_(generator=torch.Generator().manual_seed(1))
     return model
+
+
+def own_parameters(model: RewardModel) -> dict[str, torch.nn.Parameter]:
+    """Those of head and pooling."""
+    return {name: p for name, p in model.named_parameters() if name.startswith(("score.", "pooling."))}
+
+
+def everything(model: RewardModel) -> dict[str, torch.Tensor]:
+    """All parameters and buffers, those that no checkpoint stores among them."""
+    return dict(model.named_parameters()) | dict(model.named_buffers())
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two sets of tensors agree in names, dtypes and every bit."""
+    return one.keys() == other.keys() and all(one[n].dtype == other[n].dtype and torch.equal(one[n], other[n]) for n in one)
 
 
 def attention(state_TD, pooling):
@@ -67,9 +86,8 @@ def test_a_bf16_backbone_gives_float32_rewards_and_gradients_to_every_parameter(
     assert reward_R.dtype == torch.float32 and reward_R.shape == (sum(len(case.responses) for case in cases[:3]),)
     assert {p.dtype for p in model.model.parameters()} == {torch.bfloat16}
     (reward_R * torch.randn(len(reward_R), generator=torch.Generator().manual_seed(2))).sum().backward()
-    own = [(name, p) for name, p in model.named_parameters() if name.startswith(("score.", "pooling."))]
-    assert own
-    for name, parameter in own:
+    assert own_parameters(model)
+    for name, parameter in own_parameters(model).items():
         assert parameter.dtype == parameter.grad.dtype == torch.float32, name
         assert parameter.grad.isfinite().all() and parameter.grad.any(), name
 
@@ -86,6 +104,23 @@ def test_order_and_company_do_not_change_a_reward(head, pooling, tiny_folder, pa
     shuffled = model(pack([cases[i] for i in order])).split([len(cases[i].responses) for i in order])
     for i, reward in zip(order, shuffled):
         torch.testing.assert_close(reward, together[i], rtol=0, atol=TOLERANCE)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("head", "pooling"), COMBINATIONS)
+def test_what_was_saved_is_what_is_loaded(head, pooling, tiny_folder, pack, cases, encoder, tmp_path):
+    """Weights and buffers bit for bit, in bfloat16 those of head and pooling; rewards to the last bits of a float32, because a
+    product on a CPU sums in an order that depends on where in memory its weights begin.
+    """
+    model, packed = make(tiny_folder, head, pooling, length_norm=True).eval(), pack(cases[:2])
+    checkpoint.save(model, encoder, tmp_path / "checkpoint", probe=cases[:1])
+    loaded, _ = checkpoint.load(tmp_path / "checkpoint")
+    assert same(everything(model), everything(loaded))
+    torch.testing.assert_close(loaded(packed), model(packed), rtol=0, atol=1e-6)
+    rounded, _ = checkpoint.load(tmp_path / "checkpoint", dtype=torch.bfloat16)
+    assert same(own_parameters(model), own_parameters(rounded))
+    assert same(everything(rounded), everything(make(tiny_folder, head, pooling, dtype=torch.bfloat16)))
+    assert rounded(packed).dtype == torch.float32
 
 
 @torch.no_grad()
