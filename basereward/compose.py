@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -26,6 +27,12 @@ def quoted(override: str) -> str:
     trailing = len(escaped) - len(escaped.rstrip("\\"))
     candidate = f"{key}='{escaped}{chr(92) * trailing}'"
     return candidate if _is_read(candidate) else override
+
+
+def at_home(override: str) -> str:
+    """An override whose value begins with ``~/``, which a shell leaves as it is behind ``key=``, with the user's folder in its place."""
+    key, equals, value = override.partition("=")
+    return f"{key}={os.path.expanduser(value)}" if equals and value.startswith("~/") else override
 
 
 def _is_read(override: str) -> bool:
@@ -77,7 +84,7 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
     from hydra.errors import HydraException, MissingConfigException
 
     _refuse_removal(overrides, stage, schema)
-    overrides = [quoted(override) for override in overrides]
+    overrides = [quoted(at_home(override)) for override in overrides]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
             composed = hydra_compose(stage, overrides=list(overrides))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -33,6 +34,8 @@ SETTINGS = ExportSettings
 MODULE = "modeling_basereward"
 CLASS = "BaseRewardForSequenceClassification"
 DTYPES = ("float32", "bfloat16")
+# Parts of the card for models that see.
+PICTURES = re.compile(r"<!-- pictures -->\n(.*?)<!-- /pictures -->\n", re.DOTALL)
 CARD = Path(__file__).with_name("exported") / "card.md"
 
 logger = logging.getLogger(__name__)
@@ -290,6 +293,7 @@ def _facts(model: RewardModel, encoder: Encoder, dtype: str, num_probe: int) -> 
         "head": _call(model.config.reward_head), "pooling": _call(getattr(model.config, "reward_pooling", LAST)),
         "length_norm": "divided by log(tokens of the response + 1)" if model.length_norm else "as the head gives it", "dtype": dtype,
         "image_processor": type(encoder.image_processor).__name__, "version": __version__, "num_probe": num_probe,
+        "sees": settings is not None, "reads": "image + text conversations" if settings else "conversations of text",
         "min_pixels": f"{settings.min_pixels:,}" if settings else "0",
         "max_pixels": f"{settings.max_pixels:,}" if settings else "0",
     }  # fmt: skip
@@ -302,4 +306,5 @@ def _call(node: Mapping[str, Any]) -> str:
 
 
 def _card(out: Path, facts: dict) -> str:
-    return Template(CARD.read_text(encoding="utf-8")).substitute(facts, name=out.name, folder=out.name)
+    text = PICTURES.sub(r"\1" if facts["sees"] else "", CARD.read_text(encoding="utf-8"))
+    return Template(text).substitute(facts, name=out.name, folder=out.name)

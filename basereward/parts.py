@@ -121,7 +121,9 @@ def recompute_activations(model: RewardModel) -> None:
     transformers makes the outputs of all embeddings require one when checkpointing is switched on; with frozen weights above them
     that keeps a graph of the whole backbone for nothing, so those hooks are taken off again.
     """
-    model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    # Its name in transformers 5.23; 5.17 has the other alone, which warns in 5.23.
+    enable = getattr(model.model, "activation_checkpointing_enable", None) or model.model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
     model.model.disable_input_require_grads()
 
 

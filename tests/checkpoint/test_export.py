@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from twin_folders import TEXT_ONLY
 
 from basereward import checkpoint, scorer
 from basereward import export as stage
@@ -232,3 +233,10 @@ def test_the_plan_writes_nothing(saved, tmp_path):
     settings = ExportSettings(model=str(saved), out=str(tmp_path / "out"))
     assert "write" in stage.plan(settings)
     assert names(tmp_path) == ["checkpoint"]
+
+
+def test_the_card_speaks_of_pictures_where_the_model_sees(family, saved_family, tmp_path):
+    card = (export(saved_family(family), tmp_path / "exported", device="cpu") / "README.md").read_text()
+    sees = family not in TEXT_ONLY
+    assert [word in card for word in ("With images", "Images of ", "mm_token_type_ids", "image + text")] == [sees] * 4
+    assert "<!--" not in card and "$" not in card and "## Files" in card

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from basereward.packing import collate, plan_packs
+from basereward.parts import recompute_activations
 
 REWARD_TOLERANCE = 1e-5
 GRADIENT_TOLERANCE = 1e-4
@@ -67,7 +68,7 @@ def test_all_cases_in_one_pack(model, stock, pack, cases, record_property):
 
 
 def test_with_gradient_checkpointing(model, stock, pack, cases, record_property):
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    recompute_activations(model)
     model.train()
     assert any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
     record_property("worst", check(model, stock, pack(cases[:5]), cases[:5]))

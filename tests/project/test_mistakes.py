@@ -154,6 +154,16 @@ def test_what_hydra_reads_or_was_meant_for_it_is_left_alone(override):
     assert quoted(override) == override
 
 
+def test_the_users_folder_is_meant_by_a_tilde(elsewhere, monkeypatch, capsys):
+    """A shell leaves it as it is behind ``run.dir=``; a folder of that name would be made."""
+    monkeypatch.setenv("HOME", str(elsewhere / "home ü"))
+    words = ["run.dir=~/run", "init_from=~/mine", "data=custom", "data.path=~/pairs.jsonl"]
+    settings = compose("train", words, TrainSettings)
+    home = f"{elsewhere}/home ü"
+    assert (settings.run.dir, settings.init_from, settings.data["path"]) == (f"{home}/run", f"{home}/mine", f"{home}/pairs.jsonl")
+    assert f"nothing at {home}/model" in message(capsys, *TRAIN, "backbone.path=~/model", "backbone.create=null")
+
+
 def test_a_folder_with_a_space_and_an_umlaut_works_in_every_stage(elsewhere, capsys):
     folder = elsewhere / "my ü"
     folder.mkdir()

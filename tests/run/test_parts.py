@@ -116,7 +116,7 @@ def test_a_frozen_tower_keeps_no_activations(model, pack, entries, keeps, checkp
     if keeps != "tower":
         model.model.visual.blocks[0].register_forward_pre_hook(lambda module, inputs: inputs[0].requires_grad_())
     if checkpointing:
-        model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        recompute_activations(model)
     model.train()
     saved = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor) or tensor, lambda tensor: tensor):
@@ -126,6 +126,12 @@ def test_a_frozen_tower_keeps_no_activations(model, pack, entries, keeps, checkp
     low, high = {"tower": (20 if not checkpointing else 2, 500), "merger": (3, 16), "nothing": (0, 0)}[keeps]
     assert low <= len(saved) <= high
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_switching_checkpointing_on_is_not_deprecated(model):
+    recompute_activations(model)
+    assert any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 def test_autograd_is_on_again_when_a_frozen_tower_fails(model, pack):
@@ -145,7 +151,7 @@ def test_gradients_of_a_part_are_those_of_full_training(model, pack, entries, ch
     model.zero_grad()
     choose_parts(model, PartsSettings(train=entries), FLOAT32)
     if checkpointing:
-        model.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        recompute_activations(model)
     model.train()
     model(pack).diff().sum().backward()
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
