@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from basereward.config import build, locate
+from basereward.config import build
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
 from basereward.images import image_size
@@ -31,7 +30,7 @@ class DataCheckSettings:
     recipe: dict[str, Any] = field(default_factory=dict)
     """Config node of a recipe, with ``_target_``."""
     path: str | None = None
-    """A file, a pattern, a folder, or the id of a Hub dataset."""
+    """A file, a pattern, a folder, or the id of a Hub dataset; null reads the dataset of the recipe's card from the Hub."""
     image_root: str | None = None
     """Folder that relative image paths start from; the file's own when null."""
     model: str | None = None
@@ -81,10 +80,6 @@ def make_recipe(settings: DataCheckSettings) -> Recipe:
         )
     given = {"path": settings.path, "image_root": settings.image_root}
     node = {key: value for key, value in settings.recipe.items() if key not in given}
-    if settings.path is None and _needs_path(node):
-        raise ConfigError(
-            "path: expected a file, a pattern, a folder or the id of a Hub dataset, found none; add path=my_pairs.jsonl"
-        )
     return build(node | {key: value for key, value in given.items() if value is not None}, "recipe")
 
 
@@ -197,12 +192,6 @@ def show(item: Comparison, encoder: Encoder | None) -> str:
     order = sorted(range(len(item.responses)), key=lambda index: -wins[index])
     lines += [f"  response {index}, preferred {counted(wins[index], 'time')}: {item.responses[index]}" for index in order]
     return "\n".join(lines)
-
-
-def _needs_path(node: dict[str, Any]) -> bool:
-    """A recipe that draws its rows takes no path."""
-    path = signature(locate(node.get("_target_", ""), "recipe")).parameters.get("path")
-    return path is not None and path.default is path.empty
 
 
 def _measure(item: Comparison, encoder: Encoder | None) -> tuple[int, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""An image reference (path, bytes, PIL image) -> its RGB pixels as a viewer would show them, or the reason why not.
+"""An image reference (path, `archive::member`, bytes, PIL image) -> its RGB pixels as a viewer would show them, or the reason why not.
 
 EXIF orientation is applied, transparency lies on white, CMYK and 16-bit grey become 8-bit RGB, an animation is its first frame.
 Colour profiles are not applied.
@@ -10,10 +10,12 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from basereward import archives
 from basereward.errors import DataError
 from basereward.problems import shown
 from basereward.records import image_key
@@ -29,7 +31,8 @@ class ImageError(DataError):
     """An image that cannot be used.
 
     Attributes:
-        reason: "image missing", "not an image", "truncated image", "image too elongated", "image too large" or "unusual pixels".
+        reason: "image missing", "not an image", "truncated image", "image too elongated", "image too large", "unusual pixels" or
+            "broken archive".
         expected, found, advice: the three parts of the message.
     """
 
@@ -42,7 +45,7 @@ def load_image(ref: object) -> Image.Image:
     """All pixels of an image, mode RGB, in the orientation in which it is displayed.
 
     Args:
-        ref: a path, the bytes of an image file, or a PIL image (left unchanged).
+        ref: a path, `archive::member`, the bytes of an image file, or a PIL image (left unchanged).
 
     Raises:
         ImageError: with the reason.
@@ -94,9 +97,23 @@ def _opened(ref: object) -> Iterator[Image.Image]:
         yield image
 
 
+def _file(ref: object) -> BinaryIO | str | os.PathLike:
+    """What Pillow opens: a member of an archive and bytes as a file object, a path as it is."""
+    if isinstance(ref, bytes | bytearray):
+        return io.BytesIO(ref)
+    inside = archives.split_reference(ref)
+    if inside is None:
+        return ref
+    try:
+        return archives.open_member(*inside)
+    except archives.ArchiveError as error:
+        reason = "image missing" if isinstance(error, archives.NoMember) else "broken archive"
+        raise ImageError(reason, error.expected, error.found, error.advice) from None
+
+
 def _open_file(ref: object) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(ref) if isinstance(ref, bytes | bytearray) else ref)
+        return Image.open(_file(ref))
     except UnidentifiedImageError:
         raise ImageError("not an image", "an image file", f"{_name(ref)}, {_content(ref)}", "replace the file") from None
     except Image.DecompressionBombError:
@@ -202,11 +219,9 @@ def _name(ref: object) -> str:
 
 def _content(ref: object) -> str:
     """How the content begins, which tells a text file or an HTML error page from a broken picture."""
-    if isinstance(ref, bytes | bytearray):
-        start = bytes(ref[:24])
-    else:
-        with open(ref, "rb") as file:
-            start = file.read(24)
+    source = _file(ref)
+    with open(source, "rb") if isinstance(source, str | os.PathLike) else source as file:
+        start = file.read(24)
     return (
         f"which begins with {shown(start.decode('ascii'))}"
         if start.isascii() and start

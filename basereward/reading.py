@@ -1,4 +1,4 @@
-"""Files of rows -> (where, row): JSON lines, JSON arrays, Parquet, Arrow, saved `datasets` folders, and datasets of the Hub.
+"""Files of rows -> (where, row): JSON lines, JSON arrays, Parquet, Arrow, and folders that `datasets` saved.
 
 A line that is not JSON becomes a `Problem` in the place of its row, and reading goes on.
 """
@@ -13,7 +13,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from basereward.errors import DataError, MissingDependency, near_matches
@@ -77,29 +77,31 @@ def read_file(file: Path) -> Iterator[Row]:
         return _read_lines(file)
     if name.endswith(".json"):
         return _read_json(file)
-    return _numbered(file, _parquet_rows(file) if name.endswith(".parquet") else _arrow_rows(file))
+    return numbered(file, _parquet_rows(file) if name.endswith(".parquet") else _arrow_rows(file))
 
 
 def read_saved(path: str | os.PathLike, split: str | None) -> Iterator[Row]:
     """The rows of a folder written by `datasets.save_to_disk`; image columns stay encoded."""
-    datasets = _datasets(f"reading the saved dataset {path}")
+    datasets = import_datasets(f"reading the saved dataset {path}")
     data = datasets.load_from_disk(os.fspath(path))
-    return _numbered(path, _stored_rows(_one_split(data, split, path)))
+    return numbered(path, stored_rows(one_split(data, split, path)))
 
 
-def read_hub(hub_id: str, *, split: str | None, subset: str | None, revision: str | None) -> Iterator[Row]:
-    """The rows of a dataset on the Hub, through `datasets` and its cache.
-
-    Raises:
-        DataError: it cannot be reached or does not exist.
-    """
-    datasets = _datasets(f"reading {hub_id} from the Hub")
-    try:
-        data = datasets.load_dataset(hub_id, subset, split=split, revision=revision)
-    except (OSError, ValueError) as error:
-        advice = "check the name and the network, or download it and give the path of its files"
-        raise DataError(f"expected a file, a folder or a dataset of the Hub; found no {hub_id!r} ({error}); {advice}") from error
-    return _numbered(hub_id, _stored_rows(_one_split(data, split, hub_id)))
+def consecutive(rows: Iterable[Row], key: Callable[[Mapping], object]) -> Iterator[tuple[str, list[Mapping] | Problem]]:
+    """Neighbouring rows of the same key as one list, named after the first; a `Problem` passes between two lists."""
+    place, group, current = "", [], None
+    for where, row in rows:
+        if isinstance(row, Problem):
+            yield where, row
+            continue
+        if group and key(row) != current:
+            yield place, group
+            group = []
+        if not group:
+            place, current = where, key(row)
+        group.append(row)
+    if group:
+        yield place, group
 
 
 def hash_files(files: Iterable[Path]) -> str:
@@ -180,10 +182,11 @@ def _read_json(file: Path) -> Iterator[Row]:
             Problem("not JSON", where, "", "a JSON array of rows", _json_error(error), "complete the file; none of it was read"),
         )
         return
-    yield from _numbered(file, data if isinstance(data, list) else [data])
+    yield from numbered(file, data if isinstance(data, list) else [data])
 
 
-def _numbered(name: object, rows: Iterable) -> Iterator[Row]:
+def numbered(name: object, rows: Iterable) -> Iterator[Row]:
+    """Rows with `name:row N`, counted from 1."""
     for number, row in enumerate(rows, 1):
         yield f"{name}:row {number}", row
 
@@ -216,13 +219,13 @@ def _arrow_rows(file: Path) -> Iterator[dict]:
         raise DataError(f"expected an Arrow file; found {file}, which is not one ({error}); fetch it again") from error
 
 
-def _stored_rows(data) -> Iterator[dict]:
+def stored_rows(data) -> Iterator[dict]:
     """Rows of a `datasets.Dataset` as they are stored: images as {"bytes", "path"}, not decoded."""
     for batch in data.with_format("arrow").iter(batch_size=_BATCH_ROWS):
         yield from batch.to_pylist()
 
 
-def _one_split(data, split: str | None, name: object):
+def one_split(data, split: str | None, name: object):
     """The Dataset of a split; a DatasetDict with a single split needs no name for it."""
     if not isinstance(data, dict):
         return data
@@ -233,7 +236,8 @@ def _one_split(data, split: str | None, name: object):
     return data[split or next(iter(data))]
 
 
-def _datasets(purpose: str):
+def import_datasets(purpose: str):
+    """The library `datasets`, or the error that says what needs it."""
     try:
         import datasets
     except ImportError as error:

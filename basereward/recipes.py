@@ -1,52 +1,32 @@
-"""A recipe turns the rows of one dataset into comparisons; `read` runs it and accounts for every row.
+"""A recipe turns the rows of one dataset into comparisons; `Reader` runs it and accounts for every row.
 
-A new dataset is one file in `data_recipes/` with a subclass of `Recipe` and one YAML in `conf/recipe/` with its `_target_` and
-its card. Files in a spelling that `parse_row` knows need no class: `data_recipes/custom.py` reads them.
+A new dataset is one file in `data_recipes/` with a subclass of `Recipe`, one YAML in `conf/recipe/` with its `_target_` and its
+card, and rows to test it on. Files in a spelling that `parse_row` knows need no class: `data_recipes/custom.py` reads them.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
+from basereward import archives
+from basereward.cards import make_card
+from basereward.columns import Layout, check_columns, layouts, missing
+from basereward.data_place import DataPlace
 from basereward.errors import ConfigError, DataError, near_matches
-from basereward.images import ImageError, check_image, image_key
-from basereward.problems import BadRows, Problem, RowError, counted, in_words
-from basereward.reading import (
-    find_files,
-    hash_files,
-    is_saved_dataset,
-    read_file,
-    read_hub,
-    read_saved,
-    with_progress,
-)
+from basereward.image_checks import with_image_errors
+from basereward.images import ImageError
+from basereward.problems import BadRows, Notes, Problem, RowError, counted, in_words
+from basereward.reading import hash_files, with_progress
 from basereward.records import Comparison, parse_row
 
 ON_ERROR = ("fail", "skip")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is known of a dataset before it is read; it goes into the manifest of every run that uses it."""
-
-    hub_id: str | None = None
-    revision: str | None = None
-    """Commit on the Hub; null where nobody looked it up."""
-    origin: str = ""
-    """Where the files that were read for `verified_on` came from."""
-    licence: str = "unknown"
-    rows_expected: Mapping[str, int] = field(default_factory=dict)
-    """File name -> its number of rows; another number is reported in the manifest."""
-    quirks: tuple[str, ...] = ()
-    verified_on: str | None = None
-    """Date on which the recipe was last run on real rows."""
+IMAGE_MISSING = "image missing"
+ON_MISSING_IMAGE = ("drop", "fail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +34,167 @@ class Dropped:
     """A row that a recipe leaves out on purpose: known of this dataset, counted under `reason`, never an error."""
 
     reason: str
+
+
+class Recipe:
+    """Reads rows of one shape; subclasses say `columns` and change `comparison`, or `rows` where several rows are one comparison.
+
+    Args:
+        path: a file, a pattern with `*`, a folder of data files, of `save_to_disk` or with a copy of the Hub repository, or the id of
+            a Hub dataset; None reads `card.hub_id` at `card.revision` from the Hub.
+        image_root: folder or archive that relative image paths start from, or a folder that holds such archives; the folder of the
+            data when None.
+        split, subset: of a Hub dataset, a copy of one, or a saved one; without effect on a file of a dataset with a Hub id.
+        streaming: rows of the Hub pass without being stored.
+        check_images: open and decode every image file before training starts.
+        on_missing_image: drop counts a row whose image is not there as "image missing", fail makes it a problem; by default drop
+            where the card says where others find the dataset, whose images come separately.
+        keep_ties: rows whose responses are all tied become comparisons without pairs, for a loss that reads ties; else they are
+            problems.
+        source: name of the data source, set from the config.
+        card: fields of `Card`.
+    """
+
+    columns: ClassVar[Layout | Sequence[Layout]] = {}
+    """Required top-level columns -> their kinds (`basereward.columns`), or several such layouts of which any one must fit."""
+    repository_files: ClassVar[str | None] = None
+    """Pattern of the repository's data files, where their names and folders do not say the split; {split} and {subset} are filled
+    in, with * where they are null."""
+    rows_in_archive: ClassVar[bool] = False
+    """Whether the repository keeps its rows in archives, which the Hub cannot read out: a copy must be unpacked first."""
+    is_public: ClassVar[bool] = True
+    """False for files of the user's own, in which a missing image is a mistake whatever the card says."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike | None = None,
+        *,
+        image_root: str | os.PathLike | None = None,
+        split: str | None = None,
+        subset: str | None = None,
+        streaming: bool = False,
+        check_images: bool = True,
+        on_missing_image: str | None = None,
+        keep_ties: bool = False,
+        source: str = "",
+        card: Mapping | None = None,
+    ) -> None:
+        self.card = make_card(card or {})
+        pattern = self.repository_files and self.repository_files.format(split=split or "*", subset=subset or "*")
+        self.data = DataPlace(path, self.card, split, subset, streaming, pattern, self.rows_in_archive)
+        self.path = str(self.data.path)
+        self.image_root = image_root
+        self.check_images, self.keep_ties = check_images, keep_ties
+        public = self.is_public and self.card.is_public
+        self.on_missing_image = on_missing_image or ("drop" if public else "fail")
+        if self.on_missing_image not in ON_MISSING_IMAGE:
+            close = near_matches(str(on_missing_image), ON_MISSING_IMAGE)
+            raise ConfigError(f"on_missing_image: expected drop or fail; found {on_missing_image!r}; {close}")
+        self.source = source
+        self.rows_in_files = 0
+
+    def files(self) -> list[Path]:
+        """The files that are read, for their rows and for the hash in the manifest.
+
+        Raises:
+            DataError: they are not there, or the archive of the images is not.
+        """
+        self.images_in()
+        return self.data.files()
+
+    def rows(self) -> Iterator[tuple[str, Mapping | Problem]]:
+        """(where, row) for every row; a `Problem` stands for a row that cannot be read.
+
+        A recipe that makes one comparison of several rows goes through `super().rows()`.
+        """
+        return self.checked(self.data.rows())
+
+    def checked(self, rows: Iterator[tuple[str, Mapping | Problem]]) -> Iterator[tuple[str, Mapping | Problem]]:
+        """Counts the rows, compares the first with `columns`, and makes a problem of later ones without a required column.
+
+        Raises:
+            DataError: the first row has other columns.
+        """
+        wanted, is_first = layouts(self.columns), True
+        for where, row in rows:
+            self.rows_in_files += 1
+            if isinstance(row, Problem) or not wanted:
+                yield where, row
+                continue
+            if is_first:
+                check_columns(row, wanted, where=where, of=self._described())
+                is_first = False
+            lacking = missing(row, wanted) if isinstance(row, Mapping) else ["row"]
+            yield where, (_without(row, lacking, where) if lacking else row)
+
+    def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
+        """The comparison of a row.
+
+        Raises:
+            RowError: with every problem of the row.
+        """
+        return self.parse(row, where)
+
+    def parse(self, row: Mapping, where: str) -> Comparison:
+        """`parse_row` with this recipe's images, source name, and an id made of file name and row for rows without one."""
+        default_id = os.path.relpath(where, self.path) if self.data.is_folder else os.path.basename(where)
+        root = self.image_place(where)
+        return parse_row(row, where=where, image_root=root, source=self.source, default_id=default_id, keep_ties=self.keep_ties)
+
+    def frames(self, folder: str, where: str, count: int) -> list[str] | Dropped:
+        """`count` evenly spaced frames of a video, to be given as `images`; or the missing image.
+
+        Raises:
+            RowError: there are none, with `on_missing_image="fail"`.
+        """
+        try:
+            return archives.frames(self.image_place(where), folder, count)
+        except archives.NoMember as error:
+            if self.on_missing_image == "drop":
+                return Dropped(IMAGE_MISSING)
+            notes = Notes(where)
+            notes.add(IMAGE_MISSING, error.expected, error.found, error.advice)
+            notes.raise_if_any()
+            raise
+
+    def image_place(self, where: str) -> str | os.PathLike | None:
+        """The folder or archive that relative image paths of a row start from."""
+        if self.image_root is not None or self.data.is_hub:
+            return self.images_in()
+        return self.path if self.data.is_folder else os.path.dirname(where)
+
+    def images_in(self) -> str | os.PathLike | None:
+        """`image_root` as given, or within the folder of the data when it is not there.
+
+        Raises:
+            DataError: it names an archive that is in neither place.
+        """
+        if self.image_root is None or os.path.exists(self.image_root):
+            return self.image_root
+        beside = os.path.join(self.data.folder, self.image_root)
+        if not self.data.is_hub and os.path.exists(beside):
+            return beside
+        if not archives.is_archive(self.image_root):
+            return self.image_root
+        folder = self.path if self.data.is_folder else None
+        fetch = f"fetch it: {self.card.fetch_command(folder)}" if self.card.hub_id else "correct image_root"
+        raise DataError(f"expected the archive of images {self.image_root}; found no such file; {fetch}")
+
+    def notes(self) -> list[str]:
+        """Sentences for the manifest about what this reading did or lacks."""
+        return []
+
+    def _described(self) -> str:
+        name = type(self).__module__.rpartition(".")[2]
+        revision = f"revision {self.card.revision}" if self.card.revision else "no revision pinned"
+        return f"recipe={name}" + (f" ({self.card.hub_id}, {revision})" if self.card.hub_id else "")
+
+
+def _without(row: object, lacking: list[str], where: str) -> Problem:
+    found = f"the columns {', '.join(map(str, row)) or '(none)'}" if isinstance(row, Mapping) else type(row).__name__
+    expected = ", ".join(f"`{name}`" for name in lacking)
+    name = str(row.get("id", "")) if isinstance(row, Mapping) else ""
+    return Problem("missing columns", where, name, expected, found, "complete the row or drop it")
 
 
 @dataclass
@@ -66,176 +207,93 @@ class SourceData:
     """Of the rows that were left out with `on_error="skip"`."""
 
 
-class Recipe:
-    """Reads files whose rows are records; subclasses change `comparison`, or `rows` where rows are spread over files.
+class Reader:
+    """Passes the comparisons of a recipe on one at a time; when all have passed, `manifest` and `problems` account for the rows.
 
     Args:
-        path: a file, a pattern with `*`, a folder of data files or of `save_to_disk`, or the id of a Hub dataset.
-        image_root: folder that relative image paths start from; the folder of the row's file when None.
-        split, subset: of a saved or Hub dataset.
-        check_images: open and decode every image file before training starts.
-        keep_ties: rows whose responses are all tied become comparisons without pairs, for a loss that reads ties; else they are
-            problems.
-        source: name of the data source, set from the config.
-        card: fields of `Card`.
-    """
+        on_error: "fail" ends, after the last row, with one error that lists the problems of all rows; "skip" leaves those rows out
+            and counts them by their first problem.
 
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        *,
-        image_root: str | os.PathLike | None = None,
-        split: str | None = None,
-        subset: str | None = None,
-        check_images: bool = True,
-        keep_ties: bool = False,
-        source: str = "",
-        card: Mapping | None = None,
-    ) -> None:
-        self.path = os.path.expanduser(os.fspath(path))
-        self.image_root = image_root
-        self.split, self.subset = split, subset
-        self.check_images, self.keep_ties = check_images, keep_ties
-        self.source = source
-        self.card = _card(card or {})
-        self.is_hub = self._is_hub_id()
-        self.is_saved = is_saved_dataset(self.path)
-        if split is not None and not (self.is_hub or self.is_saved):
-            raise ConfigError(f"split: expected only for a saved or Hub dataset; found split={split!r} for {path}; leave it out")
-        if subset is not None and not self.is_hub:
-            raise ConfigError(f"subset: expected only for a Hub dataset; found subset={subset!r} for {path}; leave it out")
-
-    def files(self) -> list[Path]:
-        """The files that are read, for their rows and for the hash in the manifest."""
-        if self.is_hub:
-            return []
-        return sorted(Path(self.path).rglob("*.arrow")) if self.is_saved else find_files(self.path)
-
-    def rows(self) -> Iterator[tuple[str, Mapping | Problem]]:
-        """(where, row) for every row; a `Problem` stands for a row that cannot be read."""
-        if self.is_hub:
-            yield from read_hub(self.path, split=self.split, subset=self.subset, revision=self.card.revision)
-        elif self.is_saved:
-            yield from read_saved(self.path, self.split)
-        else:
-            for file in self.files():
-                yield from read_file(file)
-
-    def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
-        """The comparison of a row.
-
-        Raises:
-            RowError: with every problem of the row.
-        """
-        return self.parse(row, where)
-
-    def parse(self, row: Mapping, where: str) -> Comparison:
-        """`parse_row` with this recipe's image folder, source name, and an id made of file name and row for rows without one."""
-        root = os.path.dirname(where) if self.image_root is None and not self.is_hub else self.image_root
-        default_id = os.path.basename(where)
-        return parse_row(row, where=where, image_root=root, source=self.source, default_id=default_id, keep_ties=self.keep_ties)
-
-    def notes(self) -> list[str]:
-        """Sentences for the manifest about what this reading did or lacks."""
-        return []
-
-    def _is_hub_id(self) -> bool:
-        first = self.path.split("/", 1)[0]
-        return bool(_HUB_ID.fullmatch(self.path)) and not os.path.exists(first) and not Path(self.path).suffix
-
-
-def _card(given: Mapping) -> Card:
-    known = [item.name for item in fields(Card)]
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"card.{key}: no such field; {near_matches(str(key), known)}")
-    return Card(**{key: tuple(value) if key == "quirks" else value for key, value in given.items()})
-
-
-def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
-    """Reads all rows of a recipe.
-
-    Args:
-        on_error: "fail" ends with one error that lists the problems of all rows; "skip" leaves those rows out and counts them by
-            their first problem.
-
-    Returns:
-        The comparisons in the order of the rows, and the account of the source: rows_read = used + the sum of dropped.
+    Attributes:
+        manifest: rows_read = used + the sum of dropped, by reason, and what is known of the source; None before the end.
+        problems: of the rows left out, in the order of the rows.
 
     Raises:
         BadRows: with `on_error="fail"`, when any row has a problem; otherwise when no row is left.
-        DataError: the files are not there, or the recipe drops every row.
+        DataError: the files or columns are not there, or the recipe drops every row.
     """
-    if on_error not in ON_ERROR:
-        raise ConfigError(
-            f"on_error: expected {' or '.join(ON_ERROR)}; found {on_error!r}; {near_matches(str(on_error), ON_ERROR)}"
-        )
-    comparisons, dropped, problems, num_rows = _read_rows(recipe)
-    if recipe.check_images:
-        broken = _image_problems(comparisons)
-        problems += broken
-        bad = {problem.where for problem in broken}
-        comparisons = [comparison for comparison in comparisons if comparison.where not in bad]
-    problems.sort(key=lambda problem: _place(problem.where))
-    if problems and (on_error == "fail" or not comparisons):
-        advice = "nothing was used; correct the rows"
-        # The only stage that can leave rows out is training; judging on fewer rows than the file has would mislead.
-        advice += ", or leave them out of training with data.on_error=skip" if on_error == "fail" else ": no other row is left"
-        raise BadRows(problems, title=f"{num_rows:,} read from {recipe.path}", advice=advice)
-    first_problem = {problem.where: problem for problem in reversed(problems)}
-    dropped.update(problem.kind for problem in first_problem.values())
-    if not comparisons:
-        raise DataError(
-            f"expected at least one comparison in {recipe.path}; found {counted(num_rows, 'row')}, dropped: {in_words(dropped)}; "
-            "check the file"
-        )
-    return SourceData(comparisons, _manifest(recipe, num_rows, dropped, len(comparisons)), problems)
+
+    def __init__(self, recipe: Recipe, *, on_error: str = "fail") -> None:
+        if on_error not in ON_ERROR:
+            known = near_matches(str(on_error), ON_ERROR)
+            raise ConfigError(f"on_error: expected {' or '.join(ON_ERROR)}; found {on_error!r}; {known}")
+        self.recipe, self.on_error = recipe, on_error
+        self.manifest: dict | None = None
+        self.problems: list[Problem] = []
+
+    def __iter__(self) -> Iterator[Comparison]:
+        """The comparisons in the order of the rows; a second iteration reads again."""
+        self.manifest, self.problems, self.recipe.rows_in_files = None, [], 0
+        self._num_rows, self._dropped, used = 0, Counter(), 0
+        self.recipe.images_in()
+        comparisons = self._comparisons()
+        checked = with_image_errors(comparisons) if self.recipe.check_images else ((item, []) for item in comparisons)
+        for comparison, errors in checked:
+            if errors:
+                self._note_images(comparison, errors)
+            else:
+                used += 1
+                yield comparison
+        self._finish(used)
+
+    def _comparisons(self) -> Iterator[Comparison]:
+        recipe = self.recipe
+        for where, row in with_progress(recipe.rows(), recipe.source or os.path.basename(recipe.path)):
+            self._num_rows += 1
+            if isinstance(row, Problem):
+                self.problems.append(row)
+                continue
+            try:
+                result = recipe.comparison(row, where)
+            except RowError as error:
+                self.problems += error.problems
+                continue
+            if isinstance(result, Dropped):
+                self._dropped[result.reason] += 1
+            else:
+                yield result
+
+    def _note_images(self, comparison: Comparison, errors: list[ImageError]) -> None:
+        """A row is dropped for a missing image only when the rest of it is sound."""
+        if self.recipe.on_missing_image == "drop" and all(error.reason == IMAGE_MISSING for error in errors):
+            self._dropped[IMAGE_MISSING] += 1
+            return
+        self.problems += [
+            Problem(error.reason, comparison.where, comparison.id, error.expected, error.found, error.advice) for error in errors
+        ]
+
+    def _finish(self, used: int) -> None:
+        self.problems.sort(key=lambda problem: _place(problem.where))
+        if self.problems and (self.on_error == "fail" or not used):
+            advice = "nothing was used; correct the rows"
+            # The only stage that can leave rows out is training; judging on fewer rows than the file has would mislead.
+            skip = ", or leave them out of training with data.on_error=skip"
+            advice += skip if self.on_error == "fail" else ": no other row is left"
+            raise BadRows(self.problems, title=f"{self._num_rows:,} read from {self.recipe.path}", advice=advice)
+        first_problem = {problem.where: problem for problem in reversed(self.problems)}
+        self._dropped.update(problem.kind for problem in first_problem.values())
+        if not used:
+            found = f"{counted(self._num_rows, 'row')}, dropped: {in_words(self._dropped)}"
+            advice = "; ".join(["check the file", *_image_notes(self.recipe, self._dropped)])
+            raise DataError(f"expected at least one comparison in {self.recipe.path}; found {found}; {advice}")
+        self.manifest = _manifest(self.recipe, self._num_rows, self._dropped, used)
 
 
-def _read_rows(recipe: Recipe) -> tuple[list[Comparison], Counter, list[Problem], int]:
-    comparisons, dropped, problems, num_rows = [], Counter(), [], 0
-    for where, row in with_progress(recipe.rows(), recipe.source or os.path.basename(recipe.path)):
-        num_rows += 1
-        if isinstance(row, Problem):
-            problems.append(row)
-            continue
-        try:
-            result = recipe.comparison(row, where)
-        except RowError as error:
-            problems += error.problems
-            continue
-        if isinstance(result, Dropped):
-            dropped[result.reason] += 1
-        else:
-            comparisons.append(result)
-    return comparisons, dropped, problems, num_rows
-
-
-def _image_problems(comparisons: Iterable[Comparison]) -> list[Problem]:
-    """Problems of the images of all comparisons; each image is decoded once, several at a time."""
-    users: dict[str, list[Comparison]] = {}
-    refs: dict[str, object] = {}
-    for comparison in comparisons:
-        for ref in comparison.images:
-            key = image_key(ref)
-            refs[key] = ref
-            users.setdefault(key, []).append(comparison)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        errors = list(with_progress(pool.map(_image_error, refs.values()), "checking images", unit=" images"))
-    return [
-        Problem(error.reason, user.where, user.id, error.expected, error.found, error.advice)
-        for key, error in zip(refs, errors, strict=True)
-        if error is not None
-        for user in users[key]
-    ]
-
-
-def _image_error(ref: object) -> ImageError | None:
-    try:
-        check_image(ref)
-    except ImageError as error:
-        return error
-    return None
+def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
+    """All comparisons of a recipe at once, with the account of `Reader`."""
+    reader = Reader(recipe, on_error=on_error)
+    comparisons = list(reader)
+    return SourceData(comparisons, reader.manifest or {}, reader.problems)
 
 
 def _place(where: str) -> tuple[str, int]:
@@ -248,10 +306,24 @@ def _place(where: str) -> tuple[str, int]:
 def _manifest(recipe: Recipe, num_rows: int, dropped: Counter, used: int) -> dict:
     files = recipe.files()
     card = asdict(recipe.card)
-    expected = {name: count for name, count in card.pop("rows_expected").items() if name in {file.name for file in files}}
-    notes = recipe.notes()
-    if expected and sum(expected.values()) != num_rows:
-        notes.append(f"the card says {sum(expected.values())} rows, {num_rows} were read: the file has changed")
-    counts = {"rows_read": num_rows, "dropped": dict(sorted(dropped.items())), "used": used}
+    names = {file.name for file in files}
+    expected = card.pop("rows_expected")
+    expected = {name: n for name, n in expected.items() if name in names} or {
+        n: expected[n] for n in (recipe.data.split,) if n in expected
+    }
+    # Recipes that make their rows themselves have read none from files.
+    found = recipe.rows_in_files or num_rows
+    notes = recipe.notes() + _image_notes(recipe, dropped)
+    if expected and sum(expected.values()) != found:
+        notes.append(f"the card says {sum(expected.values())} rows, {found} were read: the file has changed")
+    counts = {"rows_read": num_rows, "rows_in_files": found, "dropped": dict(sorted(dropped.items())), "used": used}
     facts = {"path": recipe.path, "files": [file.name for file in files], "sha256": hash_files(files) if files else None}
+    facts |= {"split": recipe.data.split, "subset": recipe.data.subset, "commit_read": recipe.data.commit}
     return counts | {"notes": notes} | facts | card | {"quirks": list(card["quirks"])}
+
+
+def _image_notes(recipe: Recipe, dropped: Counter) -> list[str]:
+    """How to get images that were not there."""
+    if not dropped[IMAGE_MISSING] or recipe.card.hub_id is None:
+        return []
+    return [f"images that come separately lie in the repository, or its card says where: {recipe.card.fetch_command()}"]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from basereward.archives import join
 from basereward.preferences import Pair, is_finite, read_order
 from basereward.problems import Notes, Problem, RowError, counted, report, shown
 from basereward.spellings import OTHER_KEYS, SPELLING_KEYS, Draft, read_prompt, read_spelling
@@ -37,7 +38,7 @@ class Comparison:
     """The prompt: {"role": "system"|"user"|"assistant", "content": parts}, where a part is {"type": "image"} or
     {"type": "text", "text": str}. The last role is user."""
     images: tuple[object, ...]
-    """One per image part, in order: a path (str), bytes, or a PIL image."""
+    """One per image part, in order: a path or `archive::member` (str), bytes, or a PIL image."""
     responses: tuple[str, ...]
     """At least two."""
     pairs: tuple[Pair, ...]
@@ -81,7 +82,7 @@ def parse_row(
     Args:
         row: a mapping as read from JSON, Parquet or Arrow.
         where: `file:line`, for messages.
-        image_root: folder that relative image paths start from; None leaves them as they are.
+        image_root: folder or archive that relative image paths start from; None leaves them as they are.
         source: the data source's name in the config.
         default_id: the id of a row that has none; `where` when empty.
         keep_ties: a row whose responses are all tied becomes a comparison without pairs; otherwise it is a problem.
@@ -215,7 +216,7 @@ def _image_ref(value: object, root: str | os.PathLike | None, notes: Notes) -> o
     if isinstance(value, str | os.PathLike):
         path = os.fspath(value)
         if isinstance(path, str) and path.strip() and not path.startswith(("http://", "https://", "data:")):
-            return os.path.normpath(os.path.join(root, path)) if root is not None else path
+            return join(root, path)
     elif isinstance(value, bytes | bytearray):
         if value:
             return bytes(value)

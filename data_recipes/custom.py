@@ -10,3 +10,5 @@ from basereward.recipes import Recipe
 
 class Custom(Recipe):
     """Rows that are records already."""
+
+    is_public = False

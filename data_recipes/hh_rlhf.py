@@ -22,6 +22,9 @@ class HHRLHF(Recipe):
     answer, and when an answer is empty. Spaces around a turn are not part of it.
     """
 
+    columns = {"chosen": "text", "rejected": "text"}
+    repository_files = "{subset}/{split}.jsonl.gz"
+
     def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
         """The shared turns as the prompt, the rest as two answers."""
         chosen, rejected = self._transcripts(row, where)

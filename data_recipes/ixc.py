@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from basereward.problems import Notes
 from basereward.recipes import Recipe
 from basereward.records import Comparison
 
@@ -18,19 +17,15 @@ class IXC(Recipe):
     Rows of the file that are records already are read as such.
     """
 
+    columns = (
+        {"conversations_a": "list of {from, value}", "conversations_b": "list of {from, value}"},
+        {"chosen": "text or list of {from, value}", "rejected": "text or list of {from, value}"},
+    )
+
     def comparison(self, row: Mapping, where: str) -> Comparison:
         """Conversation a as the chosen one, b as the rejected one."""
-        if "conversations_a" not in row or "conversations_b" not in row:
-            if "chosen" in row:
-                return self.parse(row, where)
-            notes = Notes(where, str(row.get("id", "")))
-            notes.add(
-                "missing keys",
-                "`conversations_a` and `conversations_b`",
-                f"the keys {', '.join(row)}",
-                "use recipe=custom for records",
-            )
-            notes.raise_if_any()
+        if "conversations_a" not in row:
+            return self.parse(row, where)
         rest = {key: value for key, value in row.items() if not key.startswith("conversations_")}
         conversations = {"chosen": _with_markers(row["conversations_a"]), "rejected": _with_markers(row["conversations_b"])}
         return self.parse(rest | conversations, where)

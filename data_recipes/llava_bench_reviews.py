@@ -25,6 +25,8 @@ class LLaVABenchReviews(Recipe):
         source, card: as in `Recipe`.
     """
 
+    columns = {"question_id": "whole number", "content": "text", "tuple": "list of number"}
+
     def __init__(
         self,
         path: str | os.PathLike,
@@ -48,7 +50,7 @@ class LLaVABenchReviews(Recipe):
         """One row for each review."""
         reviews, *others = self.files()
         questions, first, second = ({row["question_id"]: row for _, row in read_file(file)} for file in others)
-        for where, review in read_file(reviews):
+        for where, review in self.checked(read_file(reviews)):
             if isinstance(review, Problem):
                 yield where, review
                 continue

@@ -98,7 +98,10 @@ def test_a_hub_dataset_that_cannot_be_reached(monkeypatch):
         raise ConnectionError(f"Couldn't reach {name}")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    with pytest.raises(DataError, match="found no 'nobody/nothing'.*check the name and the network"):
+    message = (
+        "expected the dataset nobody/nothing of the Hub.*hf download --repo-type dataset nobody/nothing --local-dir nothing;"
+    )
+    with pytest.raises(DataError, match=message):
         read(Custom("nobody/nothing"))
 
 

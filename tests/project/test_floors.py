@@ -13,9 +13,11 @@ PACKAGE = ROOT / "basereward"
 
 # From the ground up; on a floor, in the order in which rooms may see each other. A folder is one room.
 FLOORS = {
-    "0 words": "errors problems turns spellings preferences records config settings compose runtime text_tables",
+    "0 words": "errors problems turns spellings preferences archive_index archive_parts archives records config settings compose runtime"
+    " text_tables",
     "1 maths": "losses heads pooling optimizers metrics",
-    "2 data": "images fingerprints reading nested screening recipes data_recipes cleaning shares split mixture demo",
+    "2 data": "images fingerprints image_checks reading cards columns hub data_place"
+    " nested screening recipes data_recipes cleaning shares split mixture demo",
     "3 encoding": "chat patches backbones encode tree packing",
     "4 model": "attention backbone model parts adapters",
     "5 run": "foreign adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",

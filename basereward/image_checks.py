@@ -1,0 +1,48 @@
+"""The images of a stream of comparisons, decoded several at a time and in order; a bounded number of them is under way."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from basereward.images import ImageError, check_image, image_key
+from basereward.records import Comparison
+
+_AHEAD = 64
+_REMEMBERED = 16_384
+
+
+def with_image_errors(comparisons: Iterable[Comparison]) -> Iterator[tuple[Comparison, list[ImageError]]]:
+    """Each comparison with what is wrong with its images; an image used by neighbours is decoded once."""
+    known: OrderedDict[str, Future] = OrderedDict()
+    waiting: deque[tuple[Comparison, list[Future]]] = deque()
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for comparison in comparisons:
+            waiting.append((comparison, [_result(ref, known, pool) for ref in comparison.images]))
+            while waiting and (len(waiting) > _AHEAD or not waiting[0][1]):
+                yield _with_errors(*waiting.popleft())
+        while waiting:
+            yield _with_errors(*waiting.popleft())
+
+
+def _result(ref: object, known: OrderedDict[str, Future], pool: ThreadPoolExecutor) -> Future:
+    key = image_key(ref)
+    if key not in known:
+        known[key] = pool.submit(_error, ref)
+        if len(known) > _REMEMBERED:
+            known.popitem(last=False)
+    return known[key]
+
+
+def _with_errors(comparison: Comparison, results: list[Future]) -> tuple[Comparison, list[ImageError]]:
+    return comparison, [error for result in results if (error := result.result()) is not None]
+
+
+def _error(ref: object) -> ImageError | None:
+    try:
+        check_image(ref)
+    except ImageError as error:
+        return error
+    return None
