@@ -83,7 +83,7 @@ def test_tulu_3_takes_the_shared_turns_as_the_prompt(tmp_path):
 
 def test_rows_in_another_shape_are_problems_not_drops(tmp_path):
     with pytest.raises(BadRows, match="`chosen` to be a list of messages"):
-        read_rows(tmp_path, Tulu3, [{"prompt": "Q", "chosen": "a", "rejected": "b"}])
+        read_rows(tmp_path, Tulu3, [tulu(talk("Q", "a"), talk("Q", "b")), {"prompt": "Q", "chosen": "a", "rejected": "b"}])
 
 
 def test_both_revisions_of_olmo_2(tmp_path):
@@ -281,7 +281,7 @@ def test_helpsteer3_signs(tmp_path):
     assert first.category == "stem" and first.meta == {"language": "english"}
     assert dropped == {"all responses tied": 1, "empty answer": 1, "the prompt does not end with a user turn": 1}
     with pytest.raises(BadRows, match="the prompt to be a list of messages"):
-        read_rows(tmp_path, HelpSteer3, [row(1, context="Hi")])
+        read_rows(tmp_path, HelpSteer3, [row(1), row(1, context="Hi")])
 
 
 def post(label, **more):
