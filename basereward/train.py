@@ -15,6 +15,7 @@ from transformers import TrainingArguments
 
 from basereward import checkpoint
 from basereward.adapters import has_lora
+from basereward.against_paper import paper_table
 from basereward.batches import EncodedDataset, ToStep
 from basereward.callbacks import MetricsFile, Progress, tensorboard
 from basereward.checks import (
@@ -66,6 +67,8 @@ def plan(settings: TrainSettings) -> str:
     if settings.init_from is not None and Path(checkpoint.resolve(settings.init_from)).is_dir():
         settle_start(settings)  # the head that it brings is the one to plan with
     lines = [to_yaml(settings), *weights_plan(settings)]
+    if beside_paper := paper_table(settings.data.get("sources") or {}):
+        lines += [beside_paper, ""]
     try:
         check_libraries(settings)
     except MissingDependency as error:

@@ -28,7 +28,7 @@ class HelpSteer2(Recipe):
         options: as in `Recipe`.
     """
 
-    columns = {"prompt": "text", "response": "text"} | dict.fromkeys(ATTRIBUTES, "number")
+    columns = {"prompt": "text", "response": "text"} | dict.fromkeys(ATTRIBUTES, "whole number")
 
     def __init__(self, path: str | os.PathLike | None = None, *, weights: Mapping[str, float], **options: Any) -> None:
         super().__init__(path, **options)
@@ -81,6 +81,6 @@ def prompt_turns(prompt: object) -> list[dict]:
 
 
 def _prompt_key(item: tuple[str, Mapping | Problem]) -> tuple[bool, object]:
-    """Rows group by prompt; a `Problem` stands alone."""
-    where, row = item
-    return (False, where) if isinstance(row, Problem) else (True, row.get("prompt"))
+    """Rows group by prompt, apart from rows that cannot be read."""
+    _, row = item
+    return (False, None) if isinstance(row, Problem) else (True, row.get("prompt"))

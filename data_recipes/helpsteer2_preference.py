@@ -26,7 +26,14 @@ class HelpSteer2Preference(SignedPreference):
         options: as in `SignedPreference`.
     """
 
-    columns = {"prompt": "text", "response_1": "text", "response_2": "text", "preference_strength": "number", "split": "text"}
+    columns = {
+        "prompt": "text",
+        "response_1": "text",
+        "response_2": "text",
+        "preference_strength": "whole number",
+        "split": "text",
+    }
+    repository_files = "preference/preference.jsonl*"
 
     def __init__(self, path: str | os.PathLike | None = None, *, part: str | None = "train", **options: Any) -> None:
         super().__init__(path, **options)

@@ -17,7 +17,7 @@ class HelpSteer3(SignedPreference):
         "context": "list of {role, content}",
         "response1": "text",
         "response2": "text",
-        "overall_preference": "number",
+        "overall_preference": "whole number",
     }
 
     def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from basereward.errors import ConfigError, near_matches
-from basereward.problems import Notes, counted, shown
+from basereward.problems import Notes, Problem, counted, shown
 from basereward.recipes import Dropped, Recipe
 from basereward.records import Comparison
 from basereward.screening import mean_number, number, rated, rating_fault, text_prompt_fault
@@ -43,6 +43,11 @@ class UltraFeedback(Recipe):
                 raise ConfigError(f"{key}: expected {' or '.join(known)}; found {value!r}; {near_matches(str(value), known)}")
         self.score, self.pairs = score, pairs
         self.counts: Counter[str] = Counter()
+
+    def rows(self) -> Iterator[tuple[str, Mapping | Problem]]:
+        """As in `Recipe`; scores that are set right are counted anew."""
+        self.counts.clear()
+        return super().rows()
 
     def comparison(self, row: Mapping, where: str) -> Comparison | Dropped:
         """The completions that have a text and a score; the same text twice counts once."""

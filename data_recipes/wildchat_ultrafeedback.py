@@ -9,4 +9,6 @@ class WildChatUltraFeedback(MessagePairs):
     """A row has `id`, `prompt`, `chosen` and `rejected`; five splits hold the answers of five pools of models."""
 
     columns = {"chosen": "list of {role, content}", "rejected": "list of {role, content}"}
+    # All splits but wildchat_unused.
+    repository_files = "data/wildchat_[ir]*.parquet"
     id_column = "id"
