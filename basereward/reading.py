@@ -133,16 +133,22 @@ def _open(file: Path):
     return gzip.open(file, "rb") if file.name.endswith(".gz") else open(file, "rb")
 
 
+def read_lines(stream: Iterable[bytes], name: object) -> Iterator[Row]:
+    """The rows of an open file of JSON lines; `name` is what `where` says of the file."""
+    for number, line in enumerate(stream, 1):
+        if line.strip():
+            where = f"{name}:{number}"
+            yield where, _parse_line(line, where)
+
+
 def _read_lines(file: Path) -> Iterator[Row]:
-    number = 0
+    last = f"{file}:0"
     try:
         with _open(file) as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    where = f"{file}:{number}"
-                    yield where, _parse_line(line, where)
+            for last, row in read_lines(stream, file):
+                yield last, row
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        where = f"{file}:{number + 1}"
+        where = f"{file}:{int(last.rpartition(':')[2]) + 1}"
         yield where, Problem("broken archive", where, "", "a whole gzip file", str(error), "fetch the file again")
 
 
