@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from basereward.data_recipes.pictures_apart import PicturesApart
+
 from basereward.errors import ConfigError
-from basereward.recipes import Dropped, Recipe
+from basereward.recipes import Dropped
 from basereward.records import Comparison
 from basereward.screening import pair_fault, question_fault
 from basereward.turns import MARKER
@@ -16,7 +18,7 @@ CATEGORIES = ("mcq", "long", "short", "safety", "video")
 _KEPT = ("chosen_reason", "rejected_reason", "ls_factor")
 
 
-class MMRLHF(Recipe):
+class MMRLHF(PicturesApart):
     """A row has `image`, or `video`: a folder of frames, of which a few stand before the question as pictures.
 
     As in the authors' code, markers in the prompt are taken out. The folder that the path begins with is the category.

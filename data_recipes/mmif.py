@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from basereward.recipes import Dropped, Recipe
+from basereward.data_recipes.pictures_apart import PicturesApart
+
+from basereward.recipes import Dropped
 from basereward.records import Comparison
 from basereward.screening import pair_fault
 
 
-class MMIF(Recipe):
+class MMIF(PicturesApart):
     """Instructions with constraints; the rows are in the sharegpt ranking form.
 
     The keys come from one public training script, not from the file: if a copy has others, the check of the first row says so.

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from basereward.data_recipes.pictures_apart import PicturesApart
+
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.problems import Problem
 from basereward.reading import read_file, read_lines
-from basereward.recipes import Dropped, Recipe
+from basereward.recipes import Dropped
 from basereward.records import Comparison
 from basereward.screening import pair_fault, question_fault
 
@@ -25,7 +27,7 @@ RELEASE = "MMPR-v1.2/"
 _NAME = re.compile(r"[^a-z0-9]")
 
 
-class MMPR(Recipe):
+class MMPR(PicturesApart):
     """Reads a copy of the release as it is downloaded: `meta.json`, `annotations.zip` and `images.zip_aa`, `_ab`, `_ac`.
 
     Unpacked folders `annotations` and `images` are read where they are there. Each row is read once: `repeat_time` of the

@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import ClassVar
 
-from basereward.recipes import Dropped, Recipe
+from basereward.data_recipes.pictures_apart import PicturesApart
+
+from basereward.recipes import Dropped
 from basereward.records import Comparison
 from basereward.screening import EMPTY_PROMPT, pair_fault
 from basereward.turns import MARKER
 
 
-class OmniAlignV(Recipe):
+class OmniAlignV(PicturesApart):
     """The better answer is the data set's own, the worse one was sampled from a smaller model and picked by a judge.
 
     As in the authors' training code, markers in the prompt are taken out and the picture stands first. The file's name

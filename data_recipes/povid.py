@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from basereward.recipes import Dropped, Recipe
+from basereward.data_recipes.pictures_apart import PicturesApart
+
+from basereward.recipes import Dropped
 from basereward.records import Comparison
 from basereward.screening import pair_fault
 from basereward.turns import MARKER, plain_turn
@@ -14,13 +16,16 @@ from basereward.turns import MARKER, plain_turn
 FOLDER = "train2014"
 
 
-class POVID(Recipe):
+class POVID(PicturesApart):
     """`conversations` is preferred over `rejected_conversations`; both are cut after the first answer in which they differ.
 
     What follows that answer was written for the other history, and a comparison has one. The pictures are COCO's and not part of
     the set: `image_root` is the folder that holds `train2014.zip`, or the folder `train2014` that it unpacks to.
     """
 
+    pictures_elsewhere: ClassVar[str] = (
+        "fetch images.cocodataset.org/zips/train2014.zip, and give the folder that it is in as image_root"
+    )
     columns: ClassVar[Mapping[str, str]] = {
         "image": "text",
         "conversations": "list of {from, value}",

@@ -14,7 +14,7 @@ from row_files import json_lines, put, zipped
 from test_recipe_contract import NODES, fixture, make, write
 
 from basereward.config import build
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, DataError
 from basereward.recipes import read
 
 
@@ -166,3 +166,21 @@ def test_groups_are_made_once_and_hold_no_pictures(tmp_path):
     assert [len(group) for group in held] == [3, 2, 1, 1] and all(
         isinstance(answer, str) for group in held for answer, _ in group
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("mm_rlhf", "hf download --repo-type dataset yifanzhang114/MM-RLHF --revision 29cfeea.* then give path=MM-RLHF"),
+        ("mm_rlhf_rankings", "then give path=MM-RLHF"),
+        ("mmpr", "then give path=MMPR-v1.2"),
+        ("mmif", "then give path=MMIF-23k"),
+        ("omnialign_v", "then give path=OmniAlign-V-DPO"),
+        ("povid", "train2014.zip, and give the folder that it is in as image_root"),
+        ("r1_reward", "then give path=MM-RLHF"),
+    ],
+)
+def test_rows_without_their_pictures_are_not_read(name, advice):
+    """From the Hub, every row of these would be dropped for its picture."""
+    with pytest.raises(DataError, match=f"expected the pictures of .*which the Hub does not give with its rows.*{advice}"):
+        read(build(NODES[name]))
