@@ -30,6 +30,7 @@ class SHP(Recipe):
     """
 
     columns = {"history": "text", "human_ref_A": "text", "human_ref_B": "text", "labels": "whole number", "score_ratio": "number"}
+    repository_files = "{subset}/{split}.json"
 
     def __init__(self, path: str | os.PathLike | None = None, *, min_score_ratio: float = 1.0, **options: Any) -> None:
         super().__init__(path, **options)
