@@ -1,33 +1,33 @@
-"""What a mixture takes beside the pairs that the BaseReward paper counts for the same sources; read from the cards alone."""
+"""What a mixture takes beside the pairs that the BaseReward paper counts for the same sources: by the cards before anything is read
+(`paper_table`), by what was read afterwards (`epoch_beside_paper`).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from basereward.shares import read_share
 from basereward.text_tables import table
 
-HEADER = ("source", "rows by the card", "an epoch takes", "pairs in the paper", "difference")
+PLANNED = ("source", "rows by the card", "an epoch takes", "pairs in the paper", "difference")
+COUNTED = ("source", "comparisons", "pairs of an epoch", "pairs in the paper", "difference")
 UNKNOWN = "?"
 NOT_IN_PAPER = "-"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One source; None stands for a number that its card does not give."""
+    """One source; None stands for a number that is not known, or not in the paper."""
 
     name: str
     rows: int | None
+    """By the card; comparisons of an epoch once they are counted."""
     taken: int | None
+    """Of them in an epoch; pairs once they are counted."""
     in_paper: int | None
-
-    @property
-    def difference(self) -> int | None:
-        """What an epoch takes more than the paper."""
-        return None if self.taken is None or self.in_paper is None else self.taken - self.in_paper
 
 
 def paper_lines(sources: Mapping[str, Any]) -> list[Line]:
@@ -47,20 +47,11 @@ def paper_lines(sources: Mapping[str, Any]) -> list[Line]:
 def rows_by_card(node: Mapping[str, Any]) -> int | None:
     """Rows that a recipe's card expects of what its node reads; None where the card does not say.
 
-    The card counts files or splits: the file of `path` or the node's `split` where it is among them, else all of them. A source
-    made of parts has the rows of its parts, and of those it samples the share.
+    A card counts files or splits: the file of `path` or the node's `split` where it is among them, else all of them.
 
     >>> rows_by_card({"split": "train", "card": {"rows_expected": {"train": 9, "test": 1}}})
     9
-    >>> rows_by_card({"parts": {"a": {"card": {"rows_expected": {"train": 8}}}, "b": {"card": {}}}}) is None
-    True
     """
-    if parts := node.get("parts"):
-        counts = {name: rows_by_card(part) for name, part in parts.items()}
-        if None in counts.values():
-            return None
-        shares = dict.fromkeys(node.get("sampled") or (), node.get("share", 1.0))
-        return round(sum(count * shares.get(name, 1.0) for name, count in counts.items()))
     expected = (node.get("card") or {}).get("rows_expected") or {}
     for key in (os.path.basename(str(node.get("path"))), node.get("split")):
         if key in expected:
@@ -69,23 +60,30 @@ def rows_by_card(node: Mapping[str, Any]) -> int | None:
 
 
 def paper_table(sources: Mapping[str, Any]) -> str:
-    """The lines as aligned text, with their sums and the names of what no card counts; empty when no source is the paper's.
-
-    A row is one comparison: that of a ranking of four stands for up to six pairs.
-    """
+    """The lines as aligned text, with their sums and the names of what no card counts; empty when no source is the paper's."""
     lines = paper_lines(sources)
+    unknown = [line.name for line in lines if line.taken is None]
+    note = f"no card counts the rows of {', '.join(unknown)}; the run does, before it trains" if unknown else ""
+    return _table(PLANNED, lines, "a row is a comparison; one of N responses holds up to N (N - 1) / 2 pairs", note)
+
+
+def epoch_beside_paper(manifest: Mapping[str, Any]) -> str:
+    """As `paper_table`, from the account of what was read (`data_manifest.json`)."""
+    taken = manifest["mixture"]["sources"]
+    in_paper = {name: account.get("pairs_in_paper") for name, account in manifest["sources"].items()}
+    lines = [Line(name, item["comparisons"], item["pairs"], in_paper.get(name)) for name, item in taken.items()]
+    return _table(COUNTED, lines)
+
+
+def _table(header: Sequence[str], lines: Sequence[Line], *notes: str) -> str:
     if all(line.in_paper is None for line in lines):
         return ""
     known = [line for line in lines if line.taken is not None]
-    sums = [sum(line.rows or 0 for line in known), sum(line.taken for line in known), sum(line.in_paper or 0 for line in known)]
-    rows = [_cells(line.name, line.rows, line.taken, line.in_paper, line.difference) for line in lines]
-    rows.append(_cells("all that is known", *sums, sums[1] - sums[2]))
-    unknown = [line for line in lines if line.taken is None]
-    text = [table(HEADER, rows), f"the paper's pairs of all these sources: {sum(line.in_paper or 0 for line in lines):,}"]
-    if unknown:
-        names = ", ".join(line.name for line in unknown)
-        text.append(f"no card says how many rows {names} has; `basereward data check` counts them")
-    return "\n".join(text)
+    name = "all" if len(known) == len(lines) else "all that is known"
+    sums = Line(name, *(sum(getattr(line, key) or 0 for line in known) for key in ("rows", "taken", "in_paper")))
+    rows = [_cells(line) for line in ([*lines, sums] if len(lines) > 1 else lines)]
+    total = f"the paper's pairs of all these sources: {sum(line.in_paper or 0 for line in lines):,}"
+    return "\n".join([table(header, rows), *(note for note in (total, *notes) if note)])
 
 
 def _taken(node: Mapping[str, Any], rows: int | None, key: str) -> int | None:
@@ -98,8 +96,9 @@ def _taken(node: Mapping[str, Any], rows: int | None, key: str) -> int | None:
     return round((share.epochs or 1) * share.size(rows))
 
 
-def _cells(name: str, rows: int | None, taken: int | None, in_paper: int | None, difference: int | None) -> tuple[str, ...]:
-    own = [UNKNOWN if count is None else f"{count:,}" for count in (rows, taken)]
-    if in_paper is None:
-        return (name, *own, NOT_IN_PAPER, NOT_IN_PAPER)
-    return (name, *own, f"{in_paper:,}", UNKNOWN if difference is None else f"{difference:+,}")
+def _cells(line: Line) -> tuple[str, ...]:
+    own = [UNKNOWN if count is None else f"{count:,}" for count in (line.rows, line.taken)]
+    if line.in_paper is None:
+        return (line.name, *own, NOT_IN_PAPER, NOT_IN_PAPER)
+    difference = UNKNOWN if line.taken is None else f"{line.taken - line.in_paper:+,}"
+    return (line.name, *own, f"{line.in_paper:,}", difference)

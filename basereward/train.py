@@ -15,7 +15,7 @@ from transformers import TrainingArguments
 
 from basereward import checkpoint
 from basereward.adapters import has_lora
-from basereward.against_paper import paper_table
+from basereward.against_paper import epoch_beside_paper, paper_table
 from basereward.batches import EncodedDataset, ToStep
 from basereward.callbacks import MetricsFile, Progress, tensorboard
 from basereward.checks import (
@@ -195,6 +195,8 @@ def mix(data: DataBundle, dataset: EncodedDataset, seed: int) -> MixtureOrder:
     data.manifest["mixture"] = account(order, {name: item["rows_read"] for name, item in data.manifest["sources"].items()}, facts)
     if len(order.quotas) > 1 or len(order) != len(dataset):
         logger.info("%s", shares_table(data.manifest["mixture"]))
+    if beside_paper := epoch_beside_paper(data.manifest):
+        logger.info("%s", beside_paper)
     return order
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from basereward.against_paper import paper_lines, paper_table, rows_by_card
+from basereward import train
+from basereward.against_paper import epoch_beside_paper, paper_lines, paper_table, rows_by_card
+from basereward.compose import compose
 from basereward.errors import ConfigError
+from basereward.settings import TrainSettings
+from basereward.shares import apportion, read_share
 
 
 def source(rows=None, in_paper=None, **node):
@@ -28,7 +35,7 @@ def test_sums_leave_out_what_no_card_counts():
         ["extra", "42", "42", "-", "-"],
         ["all", "that", "is", "known", "443,934", "443,934", "443,000", "+934"],
     ]
-    assert "the paper's pairs of all these sources: 2,443,000" in text and "how many rows mmpr has" in text
+    assert "the paper's pairs of all these sources: 2,443,000" in text and "no card counts the rows of mmpr;" in text
     assert paper_table({"extra": sources["extra"]}) == ""
 
 
@@ -54,8 +61,49 @@ def test_the_file_or_the_split_that_is_read():
     assert rows_by_card(source()) is None
 
 
-def test_parts_of_a_source_and_their_sampled_share():
-    parts = {"whole": source({"train": 100}), "some": source({"train": 200}), "more": source({"train": 50})}
-    assert rows_by_card(source(parts=parts, sampled=["some", "more"], share=0.5)) == 225
-    assert rows_by_card(source(parts=parts)) == 350
-    assert rows_by_card(source(parts=parts | {"unknown": source()})) is None
+def test_pairs_that_were_read_take_the_place_of_what_cards_expect():
+    """10 + 30 = 40 pairs; 40 - 50 = -10."""
+    taken = {"ultra_all": {"comparisons": 5, "pairs": 30}, "mine": {"comparisons": 10, "pairs": 10}}
+    accounts = {"ultra_all": {"pairs_in_paper": 50}, "mine": {"pairs_in_paper": None}}
+    text = epoch_beside_paper({"sources": accounts, "mixture": {"sources": taken}})
+    assert [line.split() for line in text.splitlines()[2:5]] == [
+        ["ultra_all", "5", "30", "50", "-20"],
+        ["mine", "10", "10", "-", "-"],
+        ["all", "15", "40", "50", "-10"],
+    ]
+    assert epoch_beside_paper({"sources": {"mine": {}}, "mixture": {"sources": {"mine": taken["mine"]}}}) == ""
+
+
+def sources_of(name):
+    return compose("train", [f"data={name}", "run.dir=some"], TrainSettings).data["sources"]
+
+
+def test_the_mixtures_hold_the_sets_of_the_paper():
+    mix, lite, text = sources_of("basereward_mix"), sources_of("basereward_mix_lite"), sources_of("text_mix")
+    others = ["others_wildchat", "others_swe_arena"]
+    assert list(mix) == ["mmpr", "rlaif_v", "r1_reward", "olmo_2", "tulu_3", "ultra_hard", *others] == list(lite)
+    assert list(text) == ["olmo_2", "tulu_3", "ultra_hard", *others]
+    # Table 3: 2,000 + 83 + 200 + 378 + 65 + 63 + 63 thousand pairs.
+    assert sum(line.in_paper or 0 for line in paper_lines(mix)) == 2_852_000
+    assert mix["mmpr"]["exclude"] == ["rlaif_v"], "83,121 rows of RLAIF-V would count twice"
+    assert all(read_share(node, "").is_open for node in (*mix.values(), *text.values()))
+
+
+def test_the_documents_show_the_table_as_it_is_printed():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert paper_table(sources_of("basereward_mix")) in page
+
+
+def test_the_lite_mixture_keeps_the_proportions_of_the_paper():
+    counts = {name: node["count"] for name, node in sources_of("basereward_mix_lite").items()}
+    in_paper = {line.name: line.in_paper for line in paper_lines(sources_of("basereward_mix")) if line.in_paper}
+    wanted = apportion(200_000, in_paper)
+    wanted |= apportion(wanted["others_wildchat"], {"others_wildchat": 56034, "others_swe_arena": 4730})
+    assert counts == wanted and sum(counts.values()) == 200_000
+
+
+def test_a_plan_prints_the_table():
+    settings = compose("train", ["data=text_mix", "run.dir=some"], TrainSettings)
+    text = train.plan(settings)
+    # 378,341 + 65,551 + 63,967 + 56,034 = 563,893; 378,000 + 65,000 + 63,000 + 63,000 = 569,000
+    assert re.search(r"all that is known +563,893 +563,893 +569,000 +-5,107", text)
