@@ -15,6 +15,7 @@ STAGES = {
     "score": ("basereward.score", "score", "write the rewards of every response of a file"),
     "export": ("basereward.export", "export", "a folder that plain transformers loads"),
     "data check": ("basereward.data_check", "data_check", "what a preference file holds and what is wrong with it"),
+    "data show": ("basereward.data_show", "data_show", "comparisons and their distributions as one HTML page"),
 }
 
 USAGE = """basereward: train, judge and serve scalar reward models for image + text preferences

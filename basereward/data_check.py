@@ -6,7 +6,7 @@ Prints counts, drops by reason, lengths, image sizes and one decoded example; wr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,9 +78,14 @@ def make_recipe(settings: DataCheckSettings) -> Recipe:
         raise ConfigError(
             "max_length: expected beside model=, whose tokens it counts; found no model; add model=<folder or Hub id>"
         )
-    given = {"path": settings.path, "image_root": settings.image_root}
-    node = {key: value for key, value in settings.recipe.items() if key not in given}
-    return build(node | {key: value for key, value in given.items() if value is not None}, "recipe")
+    return recipe_at(settings.recipe, settings.path, settings.image_root)
+
+
+def recipe_at(node: Mapping[str, Any], path: str | None, image_root: str | None) -> Recipe:
+    """A recipe of a config with another path and image folder, where those are given."""
+    given = {"path": path, "image_root": image_root}
+    rest = {key: value for key, value in node.items() if key not in given}
+    return build(rest | {key: value for key, value in given.items() if value is not None}, "recipe")
 
 
 def check(data: SourceData, encoder: Encoder | None = None, *, max_length: int | None = None, example: int = 0) -> str:
@@ -138,7 +143,7 @@ def contents(items: Sequence[Comparison]) -> str:
 
 def lengths(items: Sequence[Comparison], encoder: Encoder | None, max_length: int | None) -> str:
     """Percentiles and a histogram of lengths, in tokens or characters."""
-    measured = [_measure(item, encoder) for item in with_progress(items, "measuring", unit=" comparisons")]
+    measured = [measure(item, encoder) for item in with_progress(items, "measuring", unit=" comparisons")]
     prompts = np.array([prompt for prompt, _ in measured])
     longest = np.array([prompt + max(responses) for prompt, responses in measured])
     better = [responses[pair.better] for item, (_, responses) in zip(items, measured, strict=True) for pair in item.pairs]
@@ -180,6 +185,15 @@ def image_sizes(items: Iterable[Comparison]) -> str:
     return heading + "\n\nwidth x height in pixels\n" + histogram(sizes.prod(axis=1))
 
 
+def measure(item: Comparison, encoder: Encoder | None) -> tuple[int, tuple[int, ...]]:
+    """Lengths of the prompt and of the N responses: tokens with an encoder, characters without one."""
+    if encoder is not None:
+        found = encoder.length(item)
+        return found.prefix, found.responses
+    prompt = sum(len(part.get("text", "")) for turn in item.messages for part in turn["content"])
+    return prompt, tuple(map(len, item.responses))
+
+
 def show(item: Comparison, encoder: Encoder | None) -> str:
     """One comparison: the prompt as the model reads it (or turn by turn), the responses from best to worst."""
     lines = [f"example: {item.id}" + (f" ({item.where})" if item.where != item.id else "")]
@@ -192,14 +206,6 @@ def show(item: Comparison, encoder: Encoder | None) -> str:
     order = sorted(range(len(item.responses)), key=lambda index: -wins[index])
     lines += [f"  response {index}, preferred {counted(wins[index], 'time')}: {item.responses[index]}" for index in order]
     return "\n".join(lines)
-
-
-def _measure(item: Comparison, encoder: Encoder | None) -> tuple[int, tuple[int, ...]]:
-    if encoder is not None:
-        found = encoder.length(item)
-        return found.prefix, found.responses
-    prompt = sum(len(part.get("text", "")) for turn in item.messages for part in turn["content"])
-    return prompt, tuple(map(len, item.responses))
 
 
 def _turn_line(turn: dict) -> str:

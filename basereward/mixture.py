@@ -110,15 +110,23 @@ def check_sources(data_cfg: Mapping) -> None:
         ConfigError: an unknown key, or a value that cannot be used.
         DataError: no files where a source says.
     """
-    settings = _settings(data_cfg)
-    nodes = settings.sources or {"custom": _custom(settings.path, settings)}
-    _mixture(nodes, settings)
-    recipes = [_recipe(node, f"data.sources.{name}", name) for name, node in nodes.items()]
-    recipes += [_recipe(_val_node(settings), "data.val", "val")] if settings.val is not None else []
-    for recipe in recipes:
+    for recipe in source_recipes(data_cfg).values():
         missing = [file for file in recipe.files() if not file.exists()]
         if missing:
             raise DataError(f"expected data at {missing[0]}; found nothing to read; correct the path of {recipe.source}")
+
+
+def source_recipes(data_cfg: Mapping) -> dict[str, Recipe]:
+    """Name -> recipe of each source, and `data.val` -> that of the validation data where it is given; nothing is read.
+
+    Raises:
+        ConfigError: an unknown key, or a value that cannot be used.
+    """
+    settings = _settings(data_cfg)
+    nodes = settings.sources or {"custom": _custom(settings.path, settings)}
+    _mixture(nodes, settings)
+    recipes = {name: _recipe(node, f"data.sources.{name}", name) for name, node in nodes.items()}
+    return recipes | ({"data.val": _recipe(_val_node(settings), "data.val", "val")} if settings.val is not None else {})
 
 
 def source_data(recipe: Recipe, settings: DataSettings) -> SourceData:

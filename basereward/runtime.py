@@ -125,11 +125,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file aside and puts it in its place whole."""
+    """Writes a file aside and puts it in its place whole; an exception leaves nothing behind."""
     aside = path.with_name(f".writing-{path.name}")
-    aside.write_bytes(data)
-    _sync(aside)
-    os.replace(aside, path)
+    try:
+        aside.write_bytes(data)
+        _sync(aside)
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:

@@ -29,8 +29,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 
+def octaves(values: Sequence[float] | np.ndarray) -> list[tuple[str, int]]:
+    """(name, count) of ranges whose limits are powers of 2, which suit values that spread over orders of magnitude.
+
+    >>> octaves([1, 3, 3, 9]), octaves([0])
+    ([('1 to 1', 1), ('2 to 3', 2), ('4 to 7', 0), ('8 to 15', 1)], [('0 to 1', 1)])
+    """
+    values = np.asarray(values, dtype=float)
+    exponents = np.floor(np.log2(np.maximum(values, 1))).astype(int)
+    first = int(exponents.min())
+    counted = np.bincount(exponents - first).tolist()
+    lows = [0 if values.min() < 1 and not k else 2 ** (first + k) for k in range(len(counted))]
+    return [(f"{low:,} to {2 ** (first + k + 1) - 1:,}", count) for k, (low, count) in enumerate(zip(lows, counted))]
+
+
 def histogram(values: Sequence[float] | np.ndarray) -> str:
-    """Bars over ranges whose limits are powers of 2, which suit values that spread over orders of magnitude.
+    """`octaves` as bars.
 
     >>> print(histogram([1, 3, 3, 9]))
     1 to 1   1  ####################
@@ -38,13 +52,10 @@ def histogram(values: Sequence[float] | np.ndarray) -> str:
     4 to 7   0
     8 to 15  1  ####################
     """
-    exponents = np.floor(np.log2(np.maximum(np.asarray(values, dtype=float), 1))).astype(int)
-    first = int(exponents.min())
-    counted = np.bincount(exponents - first).tolist()
-    names = [f"{2 ** (first + i):,} to {2 ** (first + i + 1) - 1:,}" for i in range(len(counted))]
-    width, digits = max(map(len, names)), len(f"{max(counted):,}")
-    bars = ["#" * round(BAR_CHARS * count / max(counted)) for count in counted]
-    return "\n".join(f"{n:<{width}}  {c:>{digits},}  {b}".rstrip() for n, c, b in zip(names, counted, bars, strict=True))
+    ranges = octaves(values)
+    most = max(count for _, count in ranges)
+    width, digits = max(len(name) for name, _ in ranges), len(f"{most:,}")
+    return "\n".join(f"{name:<{width}}  {n:>{digits},}  {'#' * round(BAR_CHARS * n / most)}".rstrip() for name, n in ranges)
 
 
 def spread(name: str, values: Sequence[float] | np.ndarray, *, digits: int = 0) -> tuple[str, ...]:

@@ -9,6 +9,9 @@ curve.py        metrics -> charts
 training.py     RunFiles and charts -> the section about training
 cards.py        one entry of report.json -> its card
 sections.py     RunFiles -> all sections of the page
+entries.py      a comparison -> what a card shows of it, ready for JSON
+prompt.py       pictures, turns and texts of a card -> HTML
+document.py     sections -> one HTML file; these three and markup.py also make the page of ``basereward data show``
 markup.py       text and tags -> HTML in which nothing from the data is markup
 page.html       head, styles, and the place of the sections
 """

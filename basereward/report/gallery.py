@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,14 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from basereward.images import ImageError, load_image
 from basereward.records import Comparison
+from basereward.report.entries import describe
 
 NUM_MISTAKES = 6
 NUM_OTHERS = 6
-THUMBNAIL_SIDE = 320
 RIGHT, TIE, WRONG = "right", "tie", "wrong"
 
 
@@ -95,16 +91,8 @@ def spread(items: Sequence[Scored]) -> Iterator[Scored]:
 def entry(item: Scored) -> dict[str, Any]:
     """One comparison, ready for JSON: what was asked and answered, the label, the rewards, and its pictures as data URIs."""
     comparison = item.comparison
-    return {
-        "id": clean(comparison.id),
-        "category": clean(comparison.category),
-        "source": clean(comparison.source),
+    return describe(comparison) | {
         "verdict": item.verdict,
-        "pictures": [picture(ref) for ref in comparison.images],
-        "turns": [
-            {"role": clean(turn["role"]), "parts": [_part(part) for part in turn["content"]]} for turn in comparison.messages
-        ],
-        "responses": [clean(text) for text in comparison.responses],
         "rewards": [finite(reward) for reward in item.reward_N],
         "pairs": [
             {"better": pair.better, "worse": pair.worse, "margin": finite(margin), "verdict": verdict_of(margin)}
@@ -113,43 +101,6 @@ def entry(item: Scored) -> dict[str, Any]:
     }
 
 
-def _part(part: dict) -> str | None:
-    """A text; None stands for the next picture."""
-    return clean(part["text"]) if part["type"] == "text" else None
-
-
-def picture(ref: object) -> dict[str, Any]:
-    """A thumbnail as a data URI with its own and the picture's size in pixels, or the reason why there is none."""
-    try:
-        image = load_image(ref)
-    except ImageError as error:
-        return {"problem": clean(error.reason)}
-    size = image.size
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-    return {"uri": data_uri(image), "shown": list(image.size), "size": list(size)}
-
-
-def data_uri(image: Image.Image) -> str:
-    """PNG or JPEG, whichever is smaller: drawings stay exact and photos small."""
-    encoded = []
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 85})):
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **options)
-        encoded.append((kind, buffer.getvalue()))
-    kind, data = min(encoded, key=lambda pair: len(pair[1]))
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
 def finite(value: float) -> float | None:
     """A float for JSON, which has no NaN."""
     return float(value) if math.isfinite(value) else None
-
-
-def clean(text: str) -> str:
-    r"""Text that any file and page can hold: lone surrogates and control characters are written out.
-
-    >>> clean("a\ud800b\x00c\n")
-    'a\\ud800b\\x00c\n'
-    """
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(char if char.isprintable() or char in "\n\t" or ord(char) >= 0xA0 else f"\\x{ord(char):02x}" for char in text)

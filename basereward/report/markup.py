@@ -33,12 +33,28 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
 
 def join(children: Iterable[object]) -> Html:
     """Several children after one another."""
-    return Html("".join(child if isinstance(child, Html) else html.escape(str(child)) for child in children if child is not None))
+    return Html("".join(child if isinstance(child, Html) else _escaped(child) for child in children if child is not None))
 
 
 def _attribute(key: str, value: object) -> str:
     key = key.rstrip("_").replace("_", "-")
-    return f" {key}" if value is True else f' {key}="{html.escape(str(value))}"'
+    return f" {key}" if value is True else f' {key}="{_escaped(value)}"'
+
+
+def _escaped(value: object) -> str:
+    return html.escape(clean(str(value)))
+
+
+def clean(text: str) -> str:
+    r"""Text that any file and page can hold: lone surrogates and control characters are written out.
+
+    >>> clean("a\ud800b\x00c\n")
+    'a\\ud800b\\x00c\n'
+    """
+    if text.isprintable():
+        return text
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(char if char.isprintable() or char in "\n\t" or ord(char) >= 0xA0 else f"\\x{ord(char):02x}" for char in text)
 
 
 def number(value: object, digits: int = 3, *, signed: bool = False) -> str:

@@ -1,17 +1,15 @@
-"""The files of a run -> ``report.html``, written whole: one page without scripts that fetches nothing."""
+"""The files of a run -> ``report.html``."""
 
 from __future__ import annotations
 
-import html
-import string
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from basereward.records import Comparison
 from basereward.report import curve
+from basereward.report.document import write_document
 from basereward.report.gallery import gallery
 from basereward.report.run_files import GALLERY, read_run
 from basereward.report.sections import sections
@@ -19,6 +17,7 @@ from basereward.report.training import Charts
 from basereward.runtime import write_bytes, write_json
 
 PAGE = "report.html"
+KIND = "basereward run"
 CURVE = "training_curve.png"
 
 
@@ -45,10 +44,8 @@ def render(run_dir: Path) -> Path:
     """Makes ``training_curve.png`` and ``report.html`` anew from the files of the run; returns the page's path."""
     run_dir = Path(run_dir)
     run = read_run(run_dir)
-    template = string.Template(resources.files("basereward.report").joinpath("page.html").read_text(encoding="utf-8"))
-    body = sections(run, draw_charts(run_dir, curve.panels(run)))
-    page = template.substitute(title=html.escape(f"{run.name} \N{MIDDLE DOT} basereward"), body=body)
-    write_bytes(run_dir / PAGE, page.encode("utf-8"))
+    body = sections(run, draw_charts(run_dir, curve.panels(run)), KIND)
+    write_document(run_dir / PAGE, KIND, run.name, body)
     return run_dir / PAGE
 
 

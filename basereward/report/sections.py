@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from basereward.report.cards import card
+from basereward.report.document import layout, tiles
 from basereward.report.markup import DASH, Html, folded, is_number, join, notice, number, percent, short, table, tag
 from basereward.report.run_files import RunFiles
 from basereward.report.training import Charts, training
@@ -26,7 +27,7 @@ HIGHLIGHTS = {
 }
 
 
-def sections(run: RunFiles, charts: Charts) -> Html:
+def sections(run: RunFiles, charts: Charts, kind: str) -> Html:
     """Everything between the page's head and its end."""
     found = {
         "training": ("Training", training(run, charts)),
@@ -35,21 +36,14 @@ def sections(run: RunFiles, charts: Charts) -> Html:
         "data": ("Data", data(run)),
         "settings": ("Settings", settings(run)),
     }
-    links = (tag("a", title, href=f"#{name}") for name, (title, _) in found.items())
-    return join(
-        [
-            tag("header", tag("p", "basereward run", class_="eyebrow"), tag("h1", run.name), tiles(run), *notices(run)),
-            tag("nav", *links, aria_label="Sections"),
-            tag("main", *(tag("section", tag("h2", title), content, id=name) for name, (title, content) in found.items())),
-        ]
-    )
+    return layout(kind, run.name, found, tiles(*headline(run)), *notices(run))
 
 
-def tiles(run: RunFiles) -> Html:
-    """The numbers one looks for first."""
+def headline(run: RunFiles) -> list[tuple[str, str, str]]:
+    """The numbers one looks for first, for `tiles`."""
     best_step, best = run.best or (None, None)
     asked = run.setting("run.max_steps")
-    shown = [
+    return [
         ("Best validation accuracy", percent(best), f"at step {best_step:,}" if run.best else "no validation"),
         ("Training loss", number(run.last("loss")), "last logged"),
         ("Steps", number(run.num_steps, 0), _of(asked) or f"{number(run.last('epoch'), 2)} epochs"),
@@ -57,11 +51,6 @@ def tiles(run: RunFiles) -> Html:
         ("Tokens per second", short(run.typical("tokens_per_second")), "median while training"),
         ("Parameters", short(run.num_parameters), "of the final model" if run.num_parameters else "no final model"),
     ]
-    return tag(
-        "dl",
-        *(tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="note")) for name, value, note in shown),
-        class_="tiles",
-    )
 
 
 def _of(asked: object) -> str:

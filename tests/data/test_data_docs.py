@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from basereward.data_recipes.custom import Custom
 from test_recipes import oddities, write_lines
 
+from basereward.cli import main
 from basereward.problems import BadRows
 from basereward.recipes import read
 from basereward.records import parse_row
@@ -35,6 +37,15 @@ def test_the_report_shown_is_the_one_printed(tmp_path, monkeypatch):
     # How many bytes of a cut picture were left over depends on the version of libjpeg.
     (shown,), unstable = blocks("text"), re.compile(r"\d+ bytes")
     assert unstable.sub("N bytes", shown.strip()) == unstable.sub("N bytes", str(caught.value))
+
+
+def test_the_page_shown_is_written(tmp_path, monkeypatch):
+    command = next(line for line in PAGE.partition("## Look at it")[2].splitlines() if line.startswith("basereward data show"))
+    row = {"prompt": "Best colour?", "chosen": "Red.", "rejected": "Blue."}
+    write_lines(tmp_path / "my_pairs.jsonl", [row])
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command, comments=True)[1:]) == 0
+    assert "Best colour?" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_the_recipe_shown_works(tmp_path):

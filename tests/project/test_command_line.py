@@ -39,6 +39,8 @@ MISTAKES = {
     "an absent model": (["evaluate", "model=runs/absent"], ["runs/absent"]),
     "an unknown benchmark": (["evaluate", "model=runs/absent", "benchmark=dem"], ["did you mean 'demo'"]),
     "an absent file to check": (["data check", "path=absent.jsonl"], ["absent.jsonl"]),
+    "an absent file to show": (["data show", "path=absent.jsonl", "out=page.html"], ["absent.jsonl"]),
+    "a page that is none": (["data show", "path=pairs.jsonl", "out=pairs.jsonl"], ["out", ".html"]),
     "an absent model to export": (["export", "model=runs/absent", "out=exported"], ["runs/absent"]),
     "an absent file to score": (["score", "model=runs/absent", "input=absent.jsonl", "output=scores.jsonl"], ["absent"]),
 }  # fmt: skip

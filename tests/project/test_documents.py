@@ -29,6 +29,7 @@ def commands(file: Path) -> list[str]:
     return [line.strip().removeprefix("$ ") for line in lines if line.strip().removeprefix("$ ").startswith("basereward ")]
 
 
+WRITTEN = ("out=", "output=", "run.dir=")
 COMMANDS = sorted({command for file in DOCUMENTS for command in commands(file)})
 
 
@@ -63,7 +64,7 @@ def test_commands_compose(command, workplace, monkeypatch, capsys):
     if words == ["<stage>", "key=value", "..."]:
         return
     # Taken as new files: what a command would write must not stand there.
-    words = [f"{word}-new" if word.startswith(("out=", "output=", "run.dir=")) else word for word in words]
+    words = [re.sub(r"(\.html)?$", r"-new\1", word, count=1) if word.startswith(WRITTEN) else word for word in words]
     assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
 
 

@@ -22,7 +22,7 @@ FLOORS = {
     "4 model": "attention backbone model parts adapters",
     "5 run": "foreign adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
-    "7 stages": "exported report checks trainable start train evaluate score export data_check",
+    "7 stages": "exported report checks trainable start train evaluate score export data_check show data_show",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
