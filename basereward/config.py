@@ -82,7 +82,7 @@ def locate(path: str, key: str = "") -> Callable:
 def check_arguments(target: Callable, values: Mapping[str, Any], key: str) -> None:
     """Refuses keys that ``target`` does not take, and missing ones that it needs; an option that is ignored is a trap."""
     try:
-        parameters = inspect.signature(target).parameters
+        parameters = _parameters(target)
     except ValueError:
         return  # classes written in C may have none; the call itself checks them
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -94,3 +94,16 @@ def check_arguments(target: Callable, values: Mapping[str, Any], key: str) -> No
     missing = [n for n, p in parameters.items() if p.default is p.empty and n not in values]
     if missing:
         raise ConfigError(f"{dot}{missing[0]}: {target.__name__} needs this key and it is not set")
+
+
+def _parameters(target: Callable) -> dict[str, inspect.Parameter]:
+    """What a target takes; ``**options`` of a class stand for what its parent takes, where that is said by name."""
+    found = dict(inspect.signature(target).parameters)
+    spread = next((name for name, p in found.items() if p.kind is p.VAR_KEYWORD), None)
+    if spread is None or not inspect.isclass(target):
+        return found
+    makers = [base for base in target.__mro__ if "__init__" in vars(base)]
+    if len(makers) < 2 or makers[1] is object:
+        return found
+    del found[spread]
+    return _parameters(makers[1]) | found

@@ -15,9 +15,9 @@ from basereward.benchmarks.base import Benchmark
 from basereward.compose import to_yaml
 from basereward.config import build
 from basereward.errors import ConfigError, DataError
-from basereward.judging import results, table, without_images
+from basereward.judging import results, table
 from basereward.places import check_folder
-from basereward.records import Comparison
+from basereward.records import Comparison, without_images
 from basereward.report import EVAL, render
 from basereward.runtime import environment, file_hash, set_up_logging, write_bytes, write_json
 from basereward.settings import EvaluateSettings

@@ -29,12 +29,6 @@ class Judged:
     group: str
 
 
-def without_images(comparison: Comparison) -> Comparison:
-    """The same comparison with its pictures gone: what a blind model sees."""
-    messages = tuple(m | {"content": [part for part in m["content"] if part["type"] != "image"]} for m in comparison.messages)
-    return dataclasses.replace(comparison, messages=messages, images=())
-
-
 def judged_pairs(comparisons: Iterable[Comparison], rewards: Iterable[Sequence[float]]) -> list[Judged]:
     """One entry per pair, comparisons in order."""
     return [

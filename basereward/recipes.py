@@ -22,7 +22,7 @@ from basereward.image_checks import with_image_errors
 from basereward.images import ImageError
 from basereward.problems import BadRows, Notes, Problem, RowError, counted, in_words
 from basereward.reading import hash_files, with_progress
-from basereward.records import Comparison, parse_row
+from basereward.records import Comparison, parse_row, without_images
 
 ON_ERROR = ("fail", "skip")
 IMAGE_MISSING = "image missing"
@@ -47,6 +47,7 @@ class Recipe:
         split, subset: of a Hub dataset, a copy of one, or a saved one; without effect on a file of a dataset with a Hub id.
         streaming: rows of the Hub pass without being stored.
         check_images: open and decode every image file before training starts.
+        text_only: leaves the images of every row out, for a look at the texts of a set whose images are not at hand.
         on_missing_image: drop counts a row whose image is not there as "image missing", fail makes it a problem; by default drop
             where the card says where others find the dataset, whose images come separately.
         keep_ties: rows whose responses are all tied become comparisons without pairs, for a loss that reads ties; else they are
@@ -74,6 +75,7 @@ class Recipe:
         subset: str | None = None,
         streaming: bool = False,
         check_images: bool = True,
+        text_only: bool = False,
         on_missing_image: str | None = None,
         keep_ties: bool = False,
         source: str = "",
@@ -84,7 +86,7 @@ class Recipe:
         self.data = DataPlace(path, self.card, split, subset, streaming, pattern, self.rows_in_archive)
         self.path = str(self.data.path)
         self.image_root = image_root
-        self.check_images, self.keep_ties = check_images, keep_ties
+        self.check_images, self.text_only, self.keep_ties = check_images, text_only, keep_ties
         public = self.is_public and self.card.is_public
         self.on_missing_image = on_missing_image or ("drop" if public else "fail")
         if self.on_missing_image not in ON_MISSING_IMAGE:
@@ -139,7 +141,8 @@ class Recipe:
         """`parse_row` with this recipe's images, source name, and an id made of file name and row for rows without one."""
         default_id = os.path.relpath(where, self.path) if self.data.is_folder else os.path.basename(where)
         root = self.image_place(where)
-        return parse_row(row, where=where, image_root=root, source=self.source, default_id=default_id, keep_ties=self.keep_ties)
+        parsed = parse_row(row, where=where, image_root=root, source=self.source, default_id=default_id, keep_ties=self.keep_ties)
+        return without_images(parsed) if self.text_only else parsed
 
     def frames(self, folder: str, where: str, count: int) -> list[str] | Dropped:
         """`count` evenly spaced frames of a video, to be given as `images`; or the missing image.
@@ -147,6 +150,8 @@ class Recipe:
         Raises:
             RowError: there are none, with `on_missing_image="fail"`.
         """
+        if self.text_only:
+            return []
         try:
             return archives.frames(self.image_place(where), folder, count)
         except archives.NoMember as error:
@@ -313,7 +318,8 @@ def _manifest(recipe: Recipe, num_rows: int, dropped: Counter, used: int) -> dic
     }
     # Recipes that make their rows themselves have read none from files.
     found = recipe.rows_in_files or num_rows
-    notes = recipe.notes() + _image_notes(recipe, dropped)
+    text_only = ["text only: the images of the rows are left out"] if recipe.text_only else []
+    notes = recipe.notes() + text_only + _image_notes(recipe, dropped)
     if expected and sum(expected.values()) != found:
         notes.append(f"the card says {sum(expected.values())} rows, {found} were read: the file has changed")
     counts = {"rows_read": num_rows, "rows_in_files": found, "dropped": dict(sorted(dropped.items())), "used": used}
@@ -323,7 +329,8 @@ def _manifest(recipe: Recipe, num_rows: int, dropped: Counter, used: int) -> dic
 
 
 def _image_notes(recipe: Recipe, dropped: Counter) -> list[str]:
-    """How to get images that were not there."""
-    if not dropped[IMAGE_MISSING] or recipe.card.hub_id is None:
+    """What to do about images that were not there."""
+    if not dropped[IMAGE_MISSING]:
         return []
-    return [f"images that come separately lie in the repository, or its card says where: {recipe.card.fetch_command()}"]
+    fetch = f"fetch them ({recipe.card.fetch_command()})" if recipe.card.hub_id else "fetch them"
+    return [f"images are missing: {fetch} and set image_root, or read the texts alone with text_only=true"]

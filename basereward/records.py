@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -21,7 +21,7 @@ from basereward.preferences import Pair, is_finite, read_order
 from basereward.problems import Notes, Problem, RowError, counted, report, shown
 from basereward.spellings import OTHER_KEYS, SPELLING_KEYS, Draft, read_prompt, read_spelling
 
-__all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_prompt", "parse_row", "report"]
+__all__ = ["Comparison", "Pair", "Problem", "RowError", "image_key", "parse_prompt", "parse_row", "report", "without_images"]
 
 RECORD_KEYS = SPELLING_KEYS | OTHER_KEYS
 IMAGE_KINDS = 'a path, bytes, a PIL image, or {"bytes", "path"}'
@@ -145,6 +145,12 @@ def parse_prompt(
     refs = _images({"images": images}, draft, image_root, notes)
     notes.raise_if_any()
     return tuple(draft.messages), refs
+
+
+def without_images(comparison: Comparison) -> Comparison:
+    """The same comparison with its pictures gone: what a blind model sees."""
+    messages = tuple(m | {"content": [part for part in m["content"] if part["type"] != "image"]} for m in comparison.messages)
+    return replace(comparison, messages=messages, images=())
 
 
 def image_key(ref: object) -> str:

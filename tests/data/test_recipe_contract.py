@@ -77,7 +77,10 @@ def write(module, folder: Path, rows: list) -> Path:
     """Writes all that the fixture says into the folder; returns the file of the rows."""
     name = getattr(module, "ROWS_FILE", "rows.parquet" if holds_bytes(rows) else "rows.jsonl")
     write_rows(folder / name, rows)
-    for number, ref in enumerate(getattr(module, "PICTURES", [])):
+    pictures = getattr(module, "PICTURES", [])
+    for archive in {ref.partition("::")[0] for ref in pictures if "::" in ref}:
+        (folder / archive).unlink(missing_ok=True)
+    for number, ref in enumerate(pictures):
         archive, mark, member = ref.partition("::")
         target = folder / archive
         target.parent.mkdir(parents=True, exist_ok=True)
