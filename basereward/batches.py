@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
+from basereward.comparisons import Comparisons, View
 from basereward.encode import Encoded, Encoder
 from basereward.errors import ConfigError, DataError
+from basereward.lengths import LengthTable, stored_lengths
 from basereward.packing import Pack, collate, plan_packs
 from basereward.records import Comparison
 from basereward.shares import MixtureOrder
+from basereward.store.stored import Stored
 
 SHOW_PROGRESS_FROM = 2000
 
@@ -35,7 +38,10 @@ class Step:
 
 
 class EncodedDataset(Dataset):
-    """Comparisons with their token ids kept in memory; pictures are read when an item is asked for.
+    """Comparisons as the model reads them, the too long ones left out.
+
+    Of sources that were read directly the token ids are kept in memory. Stored ones are read and encoded when they are asked for, in
+    the workers, and their lengths come from the tables beside them. Pictures are always read when an item is asked for.
 
     Args:
         comparisons: to train on.
@@ -44,45 +50,70 @@ class EncodedDataset(Dataset):
         on_long: ``drop`` or ``error``.
 
     Attributes:
-        dropped: too long, by source. sizes: comparisons of each source, which stand one source after another.
+        comparisons: those that are not too long. lengths: of each of them. dropped: too long, by source.
     """
 
     def __init__(self, comparisons: Sequence[Comparison], encoder: Encoder, *, max_length: int | None, on_long: str):
         if on_long not in ("drop", "error"):
             raise ConfigError(f"batch.on_long: expected drop or error, found {on_long!r}")
         self.encoder = encoder
-        self.comparisons: list[Comparison] = []
-        self.encoded: list[Encoded] = []
-        self.sizes: dict[str, int] = {}
-        self.dropped: Counter[str] = Counter()
-        quiet = len(comparisons) < SHOW_PROGRESS_FROM
-        for comparison in tqdm(comparisons, desc="encoding", unit="cmp", disable=quiet):
-            encoded = encoder.encode(comparison, pixels=False)
-            if max_length is not None and encoded.lengths.longest > max_length:
-                self._too_long(comparison, encoded.lengths.longest, max_length, on_long)
-            else:
-                self.comparisons.append(comparison)
-                self.encoded.append(encoded)
-                self.sizes[comparison.source] = self.sizes.get(comparison.source, 0) + 1
+        given = comparisons if isinstance(comparisons, Comparisons) else Comparisons.of(comparisons)
+        encoded: list[Encoded | None] = []
+        tables = [self._measured(view, encoded) for view in given.views]
+        lengths = LengthTable.joined(tables)
+        fits = lengths.longest <= (np.inf if max_length is None else max_length)
+        if on_long == "error" and not fits.all():
+            first = int(np.argmin(fits))
+            raise _too_long(given[first], int(lengths.longest[first]), max_length)
+        self.comparisons, self.lengths = given.take(fits), lengths.take(fits)
+        self.encoded = [item for item, keep in zip(encoded, fits) if keep]
+        self.dropped = {view.name: int(n) for view, n in zip(given.views, given.sums(~fits)) if n}
 
-    def _too_long(self, comparison: Comparison, length: int, limit: int, on_long: str) -> None:
-        if on_long == "error":
-            raise DataError(
-                f"{comparison.where} ({comparison.id}): expected at most batch.max_length={limit} tokens, found {length}; "
-                "raise batch.max_length, lower backbone.max_pixels, or set batch.on_long=drop"
-            )
-        self.dropped[comparison.source] += 1
+    def _measured(self, view: View, encoded: list[Encoded | None]) -> LengthTable:
+        """The view's lengths; what had to be encoded for them is added to ``encoded``, None for stored comparisons."""
+        if isinstance(view.part, Stored):
+            encoded += [None] * len(view)
+            with _bar(len(view.part), f"{view.name}: token lengths") as bar:
+                return stored_lengths(view.part, self.encoder, bar.update).take(view.rows)
+        with _bar(len(view), "encoding") as bar:
+            for item in self.encoder.encode_all(view):
+                encoded.append(item)
+                bar.update()
+        return LengthTable.of([item.lengths for item in encoded[len(encoded) - len(view) :]])
 
     def __len__(self) -> int:
         return len(self.encoded)
 
     def __getitem__(self, index: int) -> Encoded:
-        """The encoded comparison with its patches."""
+        """The encoded comparison with its patches.
+
+        Raises:
+            DataError: a stored comparison has another length than when it was prepared: a picture was replaced since.
+        """
         comparison, encoded = self.comparisons[index], self.encoded[index]
+        if encoded is None:
+            encoded = self.encoder.encode(comparison)
+            if encoded.lengths.packed != self.lengths.packed[index]:
+                raise DataError(
+                    f"{comparison.where} ({comparison.id}): expected {self.lengths.packed[index]} tokens, as when it was prepared; found "
+                    f"{encoded.lengths.packed}; a picture was replaced since: delete the source's prepared folder and prepare it again"
+                )
+            return encoded
         if not comparison.images:
             return encoded
         patches, _ = self.encoder.pictures(comparison.images)
         return dataclasses.replace(encoded, patches=patches)
+
+
+def _bar(total: int, label: str) -> tqdm:
+    return tqdm(total=total, desc=label, unit="cmp", disable=total < SHOW_PROGRESS_FROM)
+
+
+def _too_long(comparison: Comparison, length: int, limit: int | None) -> DataError:
+    return DataError(
+        f"{comparison.where} ({comparison.id}): expected at most batch.max_length={limit} tokens, found {length}; "
+        "raise batch.max_length, lower backbone.max_pixels, or set batch.on_long=drop"
+    )
 
 
 class BatchSampler(Sampler[list[int]]):

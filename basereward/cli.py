@@ -14,6 +14,7 @@ STAGES = {
     "evaluate": ("basereward.evaluate", "evaluate", "judge a model on a benchmark or a file of comparisons"),
     "score": ("basereward.score", "score", "write the rewards of every response of a file"),
     "export": ("basereward.export", "export", "a folder that plain transformers loads"),
+    "data prepare": ("basereward.data_prepare", "data_prepare", "read every source once, into shards that training maps"),
     "data check": ("basereward.data_check", "data_check", "what a preference file holds and what is wrong with it"),
     "data show": ("basereward.data_show", "data_show", "comparisons and their distributions as one HTML page"),
 }

@@ -5,8 +5,9 @@ Prefix and responses are tokenized apart, so all responses of a comparison share
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from basereward.errors import CheckpointError
 from basereward.images import image_size, load_image
 from basereward.patches import Grid
 from basereward.records import Comparison, Pair
+
+AT_ONCE = 256  # comparisons whose texts are tokenized together
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,20 @@ class Encoder:
             CheckpointError: for a picture when the backbone reads text only.
         """
         patches, grids = self.pictures(comparison.images, pixels=pixels)
+        return self._assembled(comparison, next(self.chat.ids_of([comparison])), grids, patches)
+
+    def encode_all(self, comparisons: Iterable[Comparison]) -> Iterator[Encoded]:
+        """Each comparison without its pixels; many texts are tokenized at once."""
+        comparisons = iter(comparisons)
+        while items := list(islice(comparisons, AT_ONCE)):
+            grids = [self.pictures(item.images, pixels=False)[1] for item in items]
+            for item, ids, grid in zip(items, self.chat.ids_of(items), grids, strict=True):
+                yield self._assembled(item, ids, grid, [])
+
+    def _assembled(self, comparison: Comparison, ids: Sequence[list[int]], grids: list[Grid], patches: list) -> Encoded:
         counts = [self.patch_settings.num_tokens(grid) for grid in grids]
-        prefix_ids = expand_markers(self.chat.prefix_ids(comparison.messages), self.chat.image_id, counts)
-        response_ids = [np.array(self.chat.response_ids(text), dtype=np.int64) for text in comparison.responses]
+        prefix_ids = expand_markers(ids[0], self.chat.image_id, counts)
+        response_ids = [np.array(response, dtype=np.int64) for response in ids[1:]]
         position_ids, next_position = self.family.positions(prefix_ids, self.chat.image_id, grids, self.patch_settings)
         lengths = Lengths(len(prefix_ids), tuple(map(len, response_ids)), tuple(counts))
         return Encoded(
@@ -137,20 +151,30 @@ class Encoder:
 
     def length(self, comparison: Comparison) -> Lengths:
         """Token counts alone; image files are opened for their size, their pixels are not decoded."""
-        return self.encode(comparison, pixels=False).lengths
+        return next(self.lengths([comparison], [[image_size(ref) for ref in comparison.images]]))
+
+    def lengths(self, comparisons: Sequence[Comparison], sizes: Sequence[Sequence[tuple[int, int]]]) -> Iterator[Lengths]:
+        """Token counts of comparisons whose images have these (width, height); no file is opened."""
+        for item, ids, sides in zip(comparisons, self.chat.ids_of(comparisons), sizes, strict=True):
+            self._check_sees(len(sides))
+            counts = tuple(self.patch_settings.num_tokens(self.patch_settings.grid(*size)) for size in sides)
+            yield Lengths(len(ids[0]) + sum(counts) - len(item.images), tuple(map(len, ids[1:])), counts)
 
     def pictures(self, images: Sequence[object], *, pixels: bool = True) -> tuple[list[np.ndarray], list[Grid]]:
         """Patches (none unless ``pixels``) and grids of pictures, in order."""
-        if images and self.patch_settings is None:
-            raise CheckpointError(
-                f"this backbone reads text only, and the comparison has {len(images)} image(s); leave such rows out of the data, "
-                "or choose a backbone that sees (docs/backbones.md)"
-            )
+        self._check_sees(len(images))
         if not pixels:
             return [], [self.patch_settings.grid(*image_size(ref)) for ref in images]
         pictures = [load_image(ref) for ref in images]
         grids = [self.patch_settings.grid(*picture.size) for picture in pictures]
         return [self.patch_settings.cut(picture) for picture in pictures], grids
+
+    def _check_sees(self, num_images: int) -> None:
+        if num_images and self.patch_settings is None:
+            raise CheckpointError(
+                f"this backbone reads text only, and the comparison has {num_images} image(s); leave such rows out of the data, "
+                "or choose a backbone that sees (docs/backbones.md)"
+            )
 
 
 def check_tokenizer_file(folder: Path) -> None:

@@ -1,27 +1,35 @@
 """A config of data sources -> training and validation comparisons, and the manifest that says where each row went.
 
-What happens to a source, in this order: its recipe reads rows (`recipes.read`), `source_data` passes the comparisons through the
-steps that look at one source alone. Then all of them together: `cleaning` leaves out what `data.clean` says, `load_data` numbers
-the rest, sets validation data apart (`split`) and says how much of each source an epoch takes (`shares`).
+What happens to a source, in this order: its recipe reads rows, `source_stream` passes the comparisons through the steps that look at
+one source alone, and they are held in memory or were stored by `basereward data prepare` (`store`). Then all of them together:
+`cleaning` leaves out what `data.clean` says, `load_data` names the rest, sets validation data apart (`split`) and says how much of
+each source an epoch takes (`shares`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from basereward.cleaning.clean import clean
+import numpy as np
+
+from basereward.cleaning.clean import count_dropped, reasons_to_drop
 from basereward.cleaning.settings import read_settings
+from basereward.comparisons import Comparisons, Listed, Part, View, named
 from basereward.config import build
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.problems import counted, in_words
-from basereward.recipes import ON_ERROR, Recipe, SourceData, read
-from basereward.records import Comparison
+from basereward.recipes import ON_ERROR, Reader, Recipe
 from basereward.shares import KEYS, Mixture, Share, read_share
-from basereward.split import make_ids_unique, split_by_group
+from basereward.split import set_apart
+from basereward.store.identity import folder_of, identity, may_be_prepared, store_root
+from basereward.store.stored import Stored
+from basereward.store.writing import is_complete
 
 log = logging.getLogger(__name__)
 CUSTOM = "basereward.data_recipes.custom.Custom"
@@ -50,6 +58,9 @@ class DataSettings:
     """Share of the comparisons, 0 <= x < 1, that the split sets apart; 0 for none. Without effect when `val` is given."""
     val_max: int = 1000
     """At most so many comparisons are set apart."""
+    prepared: str | None = None
+    """Folder of sources prepared by `basereward data prepare`; `$BASEREWARD_CACHE/prepared`, or else
+    `~/.cache/basereward/prepared`, when null. A source that is complete there is not read again."""
     on_error: str = "fail"
     """fail: one error with the problems of all rows of a source. skip: rows with problems are left out and counted."""
     clean: dict[str, Any] | None = None
@@ -62,8 +73,8 @@ class DataSettings:
 class DataBundle:
     """What a run trains and validates on."""
 
-    train: list[Comparison]
-    val: list[Comparison]
+    train: Comparisons
+    val: Comparisons
     manifest: dict
     """Ready for JSON: `sources` (by name), `val_sources`, and `split` with sizes, seed and the ids set apart."""
     mixture: Mixture | None = None
@@ -85,19 +96,22 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
         DataError: rows with problems (`on_error: fail`), or no data.
     """
     settings = _settings(data_cfg)
-    sources = settings.sources or {"custom": _custom(settings.path, settings)}
+    sources = _nodes(settings)
     mixture = _mixture(sources, settings)
     comparisons, accounts = _read_all(sources, settings, "data.sources")
-    comparisons = _cleaned(comparisons, accounts, settings)
-    comparisons, renamed = make_ids_unique(comparisons)
+    comparisons = named(_cleaned(comparisons, accounts, settings))
     split_seed = seed if settings.seed is None else settings.seed
     if settings.val is None:
-        train, val = split_by_group(comparisons, fraction=settings.val_fraction, maximum=settings.val_max, seed=split_seed)
+        limits = {"fraction": settings.val_fraction, "maximum": settings.val_max, "seed": split_seed}
+        apart = set_apart(comparisons.groups(), comparisons.split_keys(), **limits)
+        train, val = comparisons.take(~apart), comparisons.take(apart)
         split = {"by": "group", "seed": split_seed, "val_fraction": settings.val_fraction, "val_max": settings.val_max}
         val_accounts = {}
     else:
-        train, (val, val_accounts) = comparisons, _read_val(settings)
+        train, (val, val_accounts) = comparisons, _read_all({"val": _val_node(settings)}, settings, "data")
+        val = named(val)
         split = {"by": "data.val", "groups_also_in_train": _count_shared(train, val)}
+    renamed = sum(len(view.names) for view in comparisons.views)
     split |= {"train": len(train), "val": len(val), "val_ids": [item.id for item in val], "ids_made_unique": renamed}
     split["val_groups"] = sorted({item.group for item in val})
     return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split}, mixture)
@@ -122,36 +136,68 @@ def source_recipes(data_cfg: Mapping) -> dict[str, Recipe]:
     Raises:
         ConfigError: an unknown key, or a value that cannot be used.
     """
-    settings = _settings(data_cfg)
-    nodes = settings.sources or {"custom": _custom(settings.path, settings)}
-    _mixture(nodes, settings)
-    recipes = {name: _recipe(node, f"data.sources.{name}", name) for name, node in nodes.items()}
-    return recipes | ({"data.val": _recipe(_val_node(settings), "data.val", "val")} if settings.val is not None else {})
+    return {source.key.removeprefix("data.sources."): source.recipe for source in make_sources(data_cfg)}
 
 
-def source_data(recipe: Recipe, settings: DataSettings) -> SourceData:
-    """The comparisons of one source, and the account of its rows: every way to read a source comes through here.
+def source_stream(recipe: Recipe, settings: DataSettings, *, progress: bool = True) -> Reader:
+    """The comparisons of one source, one after another, and the account of its rows: every way to read a source comes through here.
 
-    A step that looks at one source alone stands here. It leaves comparisons out, and counts them by reason in
-    `manifest["dropped"]`, so that `rows_read` stays `used` plus all that was dropped.
+    A step that looks at one source alone stands here, and its settings in `steps`. It leaves comparisons out, and counts them by
+    reason in `manifest["dropped"]`, so that `rows_read` stays `used` plus all that was dropped.
     """
-    return read(recipe, on_error=settings.on_error)
+    return Reader(recipe, on_error=settings.on_error, progress=progress)
 
 
-def _cleaned(comparisons: list[Comparison], accounts: dict[str, dict], settings: DataSettings) -> list[Comparison]:
-    """What stays of all sources together: a comparison may repeat or deny one of another source."""
-    wanted = read_settings(settings.clean)
-    if wanted is None:
-        return comparisons
-    kept = clean(comparisons, wanted, accounts)
-    for name, account in accounts.items():
-        log.info("%s: %d used after cleaning, dropped %s", name, account["used"], in_words(account["dropped"]))
-    if not kept:
-        raise DataError(
-            f"data.clean: expected comparisons to be left; found none of {counted(len(comparisons), 'comparison')}; the counts above say "
-            "why they went: correct data.clean"
-        )
-    return kept
+def steps(settings: DataSettings) -> dict[str, Any]:
+    """What a source's comparisons depend on beside its recipe; another value makes another prepared folder."""
+    return {"on_error": settings.on_error}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of a config: its recipe, and the folder that it is prepared in, or would be."""
+
+    name: str
+    key: str
+    """Dotted, in the config."""
+    recipe: Recipe
+    node: Mapping[str, Any]
+    settings: DataSettings
+
+    @property
+    def root(self) -> Path:
+        """Where prepared sources lie."""
+        return store_root(self.settings.prepared)
+
+    def facts(self) -> dict[str, Any]:
+        """What its comparisons depend on; reads its files for their hashes where they are not known."""
+        return identity(self.recipe, self.node, steps(self.settings), self.root)
+
+    def part(self) -> tuple[Part, dict[str, Any]]:
+        """Its comparisons, from the prepared folder where there is a complete one, and the account of its rows."""
+        if may_be_prepared(self.name, self.root) and is_complete(folder := folder_of(self.facts(), self.root)):
+            stored = Stored(folder, self.name)
+            log.info("%s: %s", self.name, f"{counted(len(stored), 'prepared comparison')} in {folder}")
+            return stored, stored.manifest["account"]
+        stream = source_stream(self.recipe, self.settings)
+        part = Listed(stream)
+        m = stream.manifest or {}
+        dropped = in_words(m["dropped"])
+        log.info("%s: %d rows read, %d used, dropped %s; not prepared", self.name, m["rows_read"], m["used"], dropped)
+        return part, m
+
+
+def make_sources(data_cfg: Mapping) -> list[Source]:
+    """All sources of a config, `data.val` last where it has one; nothing is read.
+
+    Raises:
+        ConfigError: an unknown key, or a value that cannot be used.
+    """
+    settings = _settings(data_cfg)
+    nodes = {f"data.sources.{name}": (name, node) for name, node in _nodes(settings).items()}
+    nodes |= {"data.val": ("val", _val_node(settings))} if settings.val is not None else {}
+    _mixture(_nodes(settings), settings)
+    return [_source(name, node, key, settings) for key, (name, node) in nodes.items()]
 
 
 def _settings(cfg: Mapping) -> DataSettings:
@@ -193,33 +239,44 @@ def _mixture(sources: Mapping, settings: DataSettings) -> Mixture:
     return Mixture(shares, settings.temperature, settings.total)
 
 
-def _read_all(sources: Mapping, settings: DataSettings, key: str) -> tuple[list[Comparison], dict]:
+def _read_all(nodes: Mapping, settings: DataSettings, key: str) -> tuple[Comparisons, dict]:
     """All sources are built before the first is read: a mistyped key of the last one must not cost reading the others."""
-    recipes = {name: _recipe(node, f"{key}.{name}", name) for name, node in sources.items()}
-    comparisons, accounts = [], {}
-    for name, recipe in recipes.items():
-        data = source_data(recipe, settings)
-        comparisons += data.comparisons
-        accounts[name] = data.manifest
-        log.info(
-            "%s: %d rows read, %d used, dropped %s",
-            name,
-            data.manifest["rows_read"],
-            data.manifest["used"],
-            in_words(data.manifest["dropped"]),
+    sources = [_source(name, node, f"{key}.{name}", settings) for name, node in nodes.items()]
+    parts, accounts = {}, {}
+    for source in sources:
+        parts[source.name], accounts[source.name] = source.part()
+    return Comparisons([View(name, part) for name, part in parts.items()]), accounts
+
+
+def _cleaned(comparisons: Comparisons, accounts: dict[str, dict], settings: DataSettings) -> Comparisons:
+    """What stays of all sources together: a comparison may repeat or deny one of another source."""
+    wanted = read_settings(settings.clean)
+    if wanted is None:
+        return comparisons
+    reasons = np.array(reasons_to_drop(comparisons, wanted, tuple(accounts)), dtype=object)
+    for view, first, end in zip(comparisons.views, comparisons.starts, comparisons.starts[1:], strict=False):
+        counts = Counter((view.name, reason) for reason in reasons[first:end] if reason is not None)
+        count_dropped(accounts, counts)
+        account = accounts[view.name]
+        log.info("%s: %d used after cleaning, dropped %s", view.name, account["used"], in_words(account["dropped"]))
+    kept = comparisons.take(np.equal(reasons, None))
+    if not len(kept):
+        raise DataError(
+            f"data.clean: expected comparisons to be left; found none of {counted(len(comparisons), 'comparison')}; the counts above say "
+            "why they went: correct data.clean"
         )
-    return comparisons, accounts
+    return kept
 
 
-def _recipe(node: object, key: str, name: str) -> Recipe:
+def _source(name: str, node: object, key: str, settings: DataSettings) -> Source:
     if not isinstance(node, Mapping):
         raise ConfigError(f"{key}: expected a recipe with _target_; found {node!r}; see conf/recipe")
-    return build({name: value for name, value in node.items() if name not in KEYS}, key, source=name)
+    node = {name: value for name, value in node.items() if name not in KEYS}
+    return Source(name, key, build(node, key, source=name), node, settings)
 
 
-def _read_val(settings: DataSettings) -> tuple[list[Comparison], dict]:
-    val, accounts = _read_all({"val": _val_node(settings)}, settings, "data")
-    return make_ids_unique(val)[0], accounts
+def _nodes(settings: DataSettings) -> dict[str, Any]:
+    return settings.sources or {"custom": _custom(settings.path, settings)}
 
 
 def _val_node(settings: DataSettings) -> object:
@@ -227,8 +284,8 @@ def _val_node(settings: DataSettings) -> object:
     return _custom(os.fspath(settings.val), settings) if is_path else settings.val
 
 
-def _count_shared(train: Iterable[Comparison], val: Iterable[Comparison]) -> int:
-    shared = {item.group for item in train} & {item.group for item in val}
+def _count_shared(train: Comparisons, val: Comparisons) -> int:
+    shared = len(np.intersect1d(train.groups(), val.groups()))
     if shared:
-        log.warning("%d prompts of data.val are also in the training data: validation will look better than it is", len(shared))
-    return len(shared)
+        log.warning("%d prompts of data.val are also in the training data: validation will look better than it is", shared)
+    return shared

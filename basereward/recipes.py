@@ -218,6 +218,7 @@ class Reader:
     Args:
         on_error: "fail" ends, after the last row, with one error that lists the problems of all rows; "skip" leaves those rows out
             and counts them by their first problem.
+        progress: shows a bar for long files.
 
     Attributes:
         manifest: rows_read = used + the sum of dropped, by reason, and what is known of the source; None before the end.
@@ -228,11 +229,11 @@ class Reader:
         DataError: the files or columns are not there, or the recipe drops every row.
     """
 
-    def __init__(self, recipe: Recipe, *, on_error: str = "fail") -> None:
+    def __init__(self, recipe: Recipe, *, on_error: str = "fail", progress: bool = True) -> None:
         if on_error not in ON_ERROR:
             known = near_matches(str(on_error), ON_ERROR)
             raise ConfigError(f"on_error: expected {' or '.join(ON_ERROR)}; found {on_error!r}; {known}")
-        self.recipe, self.on_error = recipe, on_error
+        self.recipe, self.on_error, self.progress = recipe, on_error, progress
         self.manifest: dict | None = None
         self.problems: list[Problem] = []
 
@@ -253,7 +254,8 @@ class Reader:
 
     def _comparisons(self) -> Iterator[Comparison]:
         recipe = self.recipe
-        for where, row in with_progress(recipe.rows(), recipe.source or os.path.basename(recipe.path)):
+        label = recipe.source or os.path.basename(recipe.path)
+        for where, row in with_progress(recipe.rows(), label) if self.progress else recipe.rows():
             self._num_rows += 1
             if isinstance(row, Problem):
                 self.problems.append(row)

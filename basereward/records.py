@@ -72,6 +72,13 @@ class Comparison:
         """
         return _digest([self.messages, [image_key(ref) for ref in self.images]])
 
+    @functools.cached_property
+    def split_key(self) -> str:
+        """`group` with the names of the image files alone, so that a split does not depend on where the data lie."""
+        if not any(isinstance(ref, str) for ref in self.images):
+            return self.group
+        return _digest([self.messages, [os.path.basename(image_key(ref)) for ref in self.images]])
+
 
 def parse_row(
     row: object, *, where: str, image_root: str | os.PathLike | None = None, source: str = "", default_id: str = "",

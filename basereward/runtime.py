@@ -102,7 +102,7 @@ def written_aside(folder: Path) -> Iterator[Path]:
     for file in aside.rglob("*"):
         if file.is_file():
             file.chmod(allowed)
-            _sync(file)
+            sync(file)
     if folder.exists():
         old = folder.with_name(f".old-{folder.name}")
         shutil.rmtree(old, ignore_errors=True)
@@ -129,7 +129,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     aside = path.with_name(f".writing-{path.name}")
     try:
         aside.write_bytes(data)
-        _sync(aside)
+        sync(aside)
         os.replace(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)
@@ -142,6 +142,7 @@ def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Has the system write a file through to the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())

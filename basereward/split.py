@@ -1,68 +1,69 @@
-"""Which comparisons are set apart for validation, and what every comparison is called."""
+"""Which comparisons are set apart for validation, and what every comparison is called; decided on names and hashes alone."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+
+import numpy as np
 
 from basereward.problems import counted
-from basereward.records import Comparison, image_key
 
 log = logging.getLogger(__name__)
 
 
-def split_by_group(
-    comparisons: Sequence[Comparison], *, fraction: float, maximum: int, seed: int
-) -> tuple[list[Comparison], list[Comparison]]:
-    """(train, validation), each in the order given; no group is in both.
+def set_apart(groups: np.ndarray, keys: np.ndarray, *, fraction: float, maximum: int, seed: int) -> np.ndarray:
+    """Which comparisons validate, as an (n,) mask; a group is on one side.
 
-    Validation has min(fraction * n, maximum) comparisons, at least 1 if there are two groups, and fewer where whole groups
-    do not add up to that.
+    They are min(fraction * n, maximum), at least 1 if there are two groups, and fewer where whole groups do not add up to that.
+
+    Args:
+        groups: (n,) `Comparison.group`. keys: (n,) `Comparison.split_key`, by which the seed orders the groups.
     """
-    groups: dict[str, list[Comparison]] = {}
-    for item in comparisons:
-        groups.setdefault(item.group, []).append(item)
-    target = min(max(1, round(fraction * len(comparisons))), maximum) if fraction > 0 else 0
-    order = sorted(groups, key=lambda name: (_draw(groups[name][0], seed), name))
-    chosen: set[str] = set()
-    room = target if len(groups) > 1 else 0
-    for name in order:
-        if len(groups[name]) <= room and len(chosen) < len(groups) - 1:
-            chosen.add(name)
-            room -= len(groups[name])
-    if not chosen and room:
-        chosen = {min(order, key=lambda name: len(groups[name]))}
-    if not chosen and target:
-        log.warning(
-            "%s with one prompt: none is set apart for validation; give data.val", counted(len(comparisons), "comparison")
-        )
-    return [item for item in comparisons if item.group not in chosen], [item for item in comparisons if item.group in chosen]
+    target = min(max(1, round(fraction * len(groups))), maximum) if fraction > 0 else 0
+    names, first, member, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    chosen = np.zeros(len(names), dtype=bool)
+    room = target if len(names) > 1 else 0
+    order = _order(keys[first], seed) if room else ()
+    left = len(names) - 1  # one group stays to train on
+    for k in order:
+        if sizes[k] <= room and left:
+            chosen[k], room, left = True, room - sizes[k], left - 1
+        if not room:
+            break
+    if room and not chosen.any():
+        chosen[min(order, key=lambda k: sizes[k])] = True
+    if target and not chosen.any():
+        log.warning("%s with one prompt: none is set apart for validation; give data.val", counted(len(groups), "comparison"))
+    return chosen[member]
 
 
-def make_ids_unique(comparisons: Iterable[Comparison]) -> tuple[list[Comparison], int]:
-    """The comparisons with a #2, #3, ... after an id that came before, in the order given; and how many were renamed."""
-    comparisons = list(comparisons)
-    taken = {item.id for item in comparisons}
+def new_names(ids: Iterable[str]) -> dict[int, str]:
+    """Number -> name of the ids that came before, in the order given: #2, #3, ... after the id.
+
+    >>> new_names(["a", "b", "a", "a"])
+    {2: 'a#2', 3: 'a#3'}
+    """
+    ids = list(ids)
+    taken = set(ids)
+    if len(taken) == len(ids):
+        return {}
     seen: dict[str, int] = {}
-    result = []
-    for item in comparisons:
-        count = seen[item.id] = seen.get(item.id, 0) + 1
-        name = item.id if count == 1 else f"{item.id}#{count}"
-        while count > 1 and name in taken:
+    names: dict[int, str] = {}
+    for number, name in enumerate(ids):
+        count = seen[name] = seen.get(name, 0) + 1
+        if count == 1:
+            continue
+        while f"{name}#{count}" in taken:
             count += 1
-            name = f"{item.id}#{count}"
-        seen[item.id] = count
-        taken.add(name)
-        result.append(item if name == item.id else replace(item, id=name))
-    return result, sum(old is not new for old, new in zip(comparisons, result, strict=True))
+        seen[name] = count
+        names[number] = f"{name}#{count}"
+        taken.add(names[number])
+    return names
 
 
-def _draw(item: Comparison, seed: int) -> str:
-    """A hash that orders the groups. Paths count by file name alone, so that the split does not depend on where the data lie."""
-    images = [os.path.basename(ref) if isinstance(ref, str) else image_key(ref) for ref in item.images]
-    text = json.dumps([seed, item.messages, images])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def _order(keys: np.ndarray, seed: int) -> list[int]:
+    """The groups in the order in which they are asked: by a hash of seed and content, the same whatever the order of the rows."""
+    draws = [hashlib.blake2b(b"%d:%s" % (seed, key), digest_size=16).digest() for key in keys.tolist()]
+    return sorted(range(len(draws)), key=lambda k: draws[k])

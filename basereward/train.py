@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import sys
@@ -57,6 +58,8 @@ from basereward.trainer import RewardTrainer, trained_steps
 SETTINGS = TrainSettings
 # Comparisons scored for the report, spread evenly over the rows: enough to find mistakes among, a second's work for the demo.
 REPORT_COMPARISONS = 64
+# Training comparisons among which the probe is looked for where there are no validation rows.
+PROBE_FROM = 2000
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +116,7 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
             )
         note_dropped(data, dataset)
         order = mix(data, dataset, settings.run.seed)
-        probe = checkpoint.pick_probe(data.val or dataset.comparisons)
+        probe = checkpoint.pick_probe(data.val or dataset.comparisons[:PROBE_FROM])
         resume_from = newest_checkpoint(run_dir) if settings.run.resume else None
         write_records(run_dir, settings, sys.argv[2:], data.manifest, getattr(model.config, "_commit_hash", None))
         cut_metrics(run_dir / "metrics.jsonl", trained_steps(resume_from) if resume_from else 0)
@@ -169,7 +172,7 @@ def check_output_bias(head: torch.nn.Module, loss: Loss, settings: TrainSettings
 
 def check_data(loss: Loss, data: DataBundle) -> None:
     """Refuses data that the loss cannot use, and validation data without a pair to be right about."""
-    loss.check_data([*data.train, *data.val])
+    loss.check_data(itertools.chain(data.train.preferences(), data.val))
     if data.val and not any(comparison.pairs for comparison in data.val):
         raise DataError(
             f"data: expected validation comparisons with pairs, by which the best checkpoint is chosen; found {len(data.val)}, all "
@@ -186,12 +189,9 @@ def note_dropped(data: DataBundle, dataset: EncodedDataset) -> None:
 
 def mix(data: DataBundle, dataset: EncodedDataset, seed: int) -> MixtureOrder:
     """The order of the comparisons; what an epoch takes of each source goes into the manifest, and is said where there are several."""
-    order = MixtureOrder(dataset.sizes, seed, data.mixture)
-    facts = {
-        "pairs": np.array([len(comparison.pairs) for comparison in dataset.comparisons]),
-        "tokens": np.array([encoded.lengths.packed for encoded in dataset.encoded]),
-        "images": np.array([len(comparison.images) for comparison in dataset.comparisons]),
-    }
+    comparisons = dataset.comparisons
+    order = MixtureOrder(comparisons.sizes, seed, data.mixture)
+    facts = {"pairs": comparisons.num_pairs(), "tokens": dataset.lengths.packed, "images": comparisons.num_images()}
     data.manifest["mixture"] = account(order, {name: item["rows_read"] for name, item in data.manifest["sources"].items()}, facts)
     if len(order.quotas) > 1 or len(order) != len(dataset):
         logger.info("%s", shares_table(data.manifest["mixture"]))
@@ -202,7 +202,8 @@ def mix(data: DataBundle, dataset: EncodedDataset, seed: int) -> MixtureOrder:
 
 def show_example(dataset: EncodedDataset) -> None:
     """Prints the first comparison as the model sees it, image tokens folded."""
-    item, encoder = dataset.encoded[0], dataset.encoder
+    encoder = dataset.encoder
+    item = encoder.encode(dataset.comparisons[0], pixels=False)
     marker = encoder.chat.image_id
     folded = [t for t, before in zip(item.prefix_ids, [None, *item.prefix_ids[:-1]]) if not (t == marker and before == marker)]
     logger.info(
@@ -281,9 +282,9 @@ def report_final(trainer: RewardTrainer, model: RewardModel, run_dir: Path) -> P
     Comparisons of tied responses alone are left out: there is nothing to be right about.
     """
     split, comparisons = ("validation", trainer.val) if trainer.val else ("training", trainer.train_dataset.comparisons)
-    comparisons = [comparison for comparison in comparisons if comparison.pairs]
-    num_scored = min(REPORT_COMPARISONS, len(comparisons))
-    chosen = [comparisons[i * len(comparisons) // num_scored] for i in range(num_scored)]
+    usable = np.flatnonzero(comparisons.num_pairs())
+    num_scored = min(REPORT_COMPARISONS, len(usable))
+    chosen = [comparisons[int(usable[i * len(usable) // num_scored])] for i in range(num_scored)]
     trainer.model.to("cpu")  # room on the device for the final weights, which may be others
     scorer = Scorer(model.to(trainer.args.device), trainer.encoder, token_budget=trainer.to_step.token_budget,
                     autocast=trainer.val_scorer.autocast)  # fmt: skip

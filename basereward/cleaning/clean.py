@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from basereward.cleaning.duplicates import Seen
@@ -39,22 +39,11 @@ def reasons_to_drop(comparisons: Iterable[Comparison], settings: CleanSettings, 
     return result
 
 
-def clean(comparisons: Sequence[Comparison], settings: CleanSettings, accounts: Mapping[str, dict]) -> list[Comparison]:
-    """The comparisons that stay, in their order; what goes is counted in its source's account (`used`, `dropped`).
-
-    Args:
-        accounts: of every source, as `recipes.read` gives them; changed in place.
-    """
-    reasons = reasons_to_drop(comparisons, settings, tuple(accounts))
-    counts = Counter((item.source, reason) for item, reason in zip(comparisons, reasons, strict=True) if reason is not None)
-    count_dropped(accounts, counts)
-    return [item for item, reason in zip(comparisons, reasons, strict=True) if reason is None]
-
-
 def count_dropped(accounts: Mapping[str, dict], counts: Mapping[tuple[str, str], int]) -> None:
     """Moves comparisons from `used` to `dropped` in the accounts of their sources.
 
     Args:
+        accounts: of every source, as `recipes.Reader` gives them; changed in place.
         counts: (source, reason) -> how many.
     """
     for (source, reason), count in counts.items():

@@ -266,7 +266,7 @@ def test_the_accounts_add_up(tmp_path):
     assert accounts["one"]["dropped"] == {"too few characters of the prompt": 11}
     assert accounts["two"]["dropped"] == {"too few characters of the prompt": 8}
     assert all(item["rows_read"] == item["used"] + sum(item["dropped"].values()) for item in accounts.values())
-    kept = [item.id for item in sorted(bundle.train + bundle.val, key=lambda item: item.where)]
+    kept = [item.id for item in sorted([*bundle.train, *bundle.val], key=lambda item: item.where)]
     assert sorted(kept) == [f"r{i}" for i in range(10, 20)]
     bundle = load_data({"sources": {"one": one, "two": two}, "clean": {}, "val_fraction": 0}, seed=0)
     accounts = bundle.manifest["sources"]

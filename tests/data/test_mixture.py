@@ -7,10 +7,11 @@ import random
 
 import pytest
 
+from basereward.comparisons import Listed
 from basereward.errors import ConfigError
 from basereward.mixture import load_data
 from basereward.records import parse_row
-from basereward.split import make_ids_unique, split_by_group
+from basereward.split import new_names, set_apart
 
 CUSTOM = "basereward.data_recipes.custom.Custom"
 
@@ -28,6 +29,14 @@ def write(path, prompts, **extra):
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
+
+
+def split_by_group(comparisons, **limits):
+    """(train, validation) lists."""
+    apart = set_apart(Listed(comparisons).groups(), Listed(comparisons).split_keys(), **limits)
+    return tuple(
+        [item for item, is_apart in zip(comparisons, apart, strict=True) if is_apart == wanted] for wanted in (False, True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,9 +83,8 @@ def test_a_split_of_two_images_with_one_prompt():
 
 def test_ids_are_made_unique():
     names = ["a", "a", "b", "a#2", "a", "b"]
-    comparisons = [parse_row({"id": name, "prompt": "p", "chosen": "x", "rejected": "y"}, where="w") for name in names]
-    unique, renamed = make_ids_unique(comparisons)
-    assert [item.id for item in unique] == ["a", "a#3", "b", "a#2", "a#4", "b#2"] and renamed == 3
+    found = new_names(names)
+    assert [found.get(k, name) for k, name in enumerate(names)] == ["a", "a#3", "b", "a#2", "a#4", "b#2"]
 
 
 def test_two_sources_and_their_manifest(tmp_path):
@@ -95,7 +103,7 @@ def test_two_sources_and_their_manifest(tmp_path):
         ("two", 10, 10, "MIT"),
     ]
     assert manifest["split"]["val_ids"] == [item.id for item in bundle.val] and manifest["split"]["seed"] == 3
-    assert manifest["split"]["ids_made_unique"] == 10 and len({item.id for item in bundle.train + bundle.val}) == 40
+    assert manifest["split"]["ids_made_unique"] == 10 and len({item.id for item in [*bundle.train, *bundle.val]}) == 40
 
 
 def test_a_path_alone_and_data_val(tmp_path, caplog):

@@ -11,6 +11,7 @@ from part_nodes import HEADS, LOSSES, POOLINGS, node
 
 from basereward import checkpoint, train
 from basereward.batches import ToStep
+from basereward.comparisons import Comparisons
 from basereward.compose import compose
 from basereward.config import build
 from basereward.encode import Encoder
@@ -147,7 +148,7 @@ def test_validation_data_of_ties_alone_are_refused():
     row = {"prompt": "p", "responses": ["a", "b"], "ranks": [0, 0]}
     tied = parse_row(row, where="x", keep_ties=True)
     with pytest.raises(DataError, match="validation comparisons with pairs"):
-        train.check_data(build(node("loss", "rao_kupper")), DataBundle([tied], [tied], {}))
+        train.check_data(build(node("loss", "rao_kupper")), DataBundle(Comparisons.of([tied]), Comparisons.of([tied]), {}))
 
 
 def test_steps_without_a_pair_log_no_accuracy(on):

@@ -1,0 +1,182 @@
+"""Read every source of a data config once, into shards that training maps.    basereward data prepare data=custom data.path=my_pairs.jsonl
+
+Sources are prepared side by side in processes. A start that was killed is continued by the same command; a source that is complete is
+only checked against its checksums.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from basereward.encode import Encoder
+from basereward.errors import BaseRewardError, ConfigError, DataError
+from basereward.lengths import stored_lengths
+from basereward.mixture import Source, make_sources, source_stream
+from basereward.places import check_folder
+from basereward.problems import counted
+from basereward.run_lock import RunInUse, lock, unlock
+from basereward.runtime import set_up_logging
+from basereward.store.identity import folder_of
+from basereward.store.stored import Stored
+from basereward.store.writing import broken_files, is_complete, make_incomplete, write_store
+from basereward.text_tables import table
+
+
+@dataclass
+class DataPrepareSettings:
+    """Everything ``basereward data prepare`` reads."""
+
+    data: dict[str, Any]
+    """Config node of the data, as of ``basereward train``."""
+    model: str | None = None
+    """A checkpoint folder or Hub id: token lengths are counted with its tokenizer; left to training when null."""
+    min_pixels: int | None = None
+    """With ``model``: the run's ``backbone.min_pixels``."""
+    max_pixels: int | None = None
+    """With ``model``: the run's ``backbone.max_pixels``."""
+    workers: int | None = None
+    """Processes; one for each source, but no more than there are cores, when null."""
+    run: dict[str, Any] = field(default_factory=lambda: {"seed": 0})
+    """``seed``: for sources that are drawn from the run's seed."""
+
+
+SETTINGS = DataPrepareSettings
+PATIENCE = 10  # seconds
+
+
+def plan(settings: DataPrepareSettings) -> str:
+    """Where each source would be prepared, and what is there."""
+    _check(settings)
+    lines = []
+    for source in make_sources(settings.data):
+        folder = folder_of(source.facts(), source.root)
+        state = "complete" if is_complete(folder) else "begun" if folder.is_dir() else "not prepared"
+        lines.append(f"{source.name}: {state}: {folder}")
+    return "\n".join([*lines, "plan: prepare what is not complete; no comparison was read or written"])
+
+
+def run(settings: DataPrepareSettings) -> int:
+    """Prepares every source and prints where it is; a source that fails does not keep the others from being prepared.
+
+    Raises:
+        DataError: with the errors of all sources that failed.
+    """
+    set_up_logging()
+    _check(settings)
+    sources = make_sources(settings.data)
+    check_folder("data.prepared", sources[0].root)
+    results = _prepare_all(sources, settings)
+    rows = [(name, *cells) for name, cells in results.items() if isinstance(cells, list)]
+    if rows:
+        print(table(("source", "rows", "used", "dropped", "shards", "folder"), rows))
+    failed = [f"{name}: {text}" for name, text in results.items() if isinstance(text, str)]
+    if failed:
+        raise DataError("\n".join(failed))
+    return 0
+
+
+def _check(settings: DataPrepareSettings) -> None:
+    if settings.model is None and (settings.min_pixels, settings.max_pixels) != (None, None):
+        raise ConfigError(
+            "min_pixels, max_pixels: expected beside model=, whose tokens they change; found no model; add model=..."
+        )
+    if settings.workers is not None and settings.workers < 1:
+        raise ConfigError(f"workers: expected null or a number of processes from 1; found {settings.workers}; correct it")
+
+
+def _prepare_all(sources: list[Source], settings: DataPrepareSettings) -> dict[str, list[str] | str]:
+    """Source -> the cells of its row in the table, or the text of its error."""
+    workers = min(settings.workers or os.cpu_count() or 1, len(sources))
+    encoder = {"model": settings.model, "min_pixels": settings.min_pixels, "max_pixels": settings.max_pixels}
+    # Their files are hashed here, one source after another: the list of hashes has one writer.
+    jobs = [(source.name, source.facts(), settings.data, encoder, line) for line, source in enumerate(sources)]
+    if workers == 1:
+        return {job[0]: _prepare(*job) for job in jobs}
+    # spawn: a forked child would share locks with threads (of tokenizers, of Arrow) that it does not have.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(context.RLock(), os.getpid())) as pool:
+        futures = {job[0]: pool.submit(_prepare, *job) for job in jobs}
+        return {name: _result(future.result) for name, future in futures.items()}
+
+
+def _result(result: Callable[[], list[str] | str]) -> list[str] | str:
+    try:
+        return result()
+    except BrokenProcessPool:
+        return "expected its process to end by itself; found it killed, by the system if memory ran out; start again to continue"
+
+
+def _start(bars: Any, parent: int) -> None:
+    """In a new process; it ends with the one that asked for it, however that ends: a start that continues must not meet it."""
+    tqdm.set_lock(bars)
+    set_up_logging()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
+
+
+def _prepare(name: str, facts: dict[str, Any], data: Mapping[str, Any], encoder: Mapping[str, Any], line: int) -> list[str] | str:
+    """One source, in its process; an error comes back as text, since not every error can be sent."""
+    source = next(source for source in make_sources(data) if source.name == name)
+    folder = folder_of(facts, source.root)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _lock(folder)
+        stored = _complete(source, facts, folder, line)
+        if encoder["model"] is not None:
+            limits = {key: encoder[key] for key in ("min_pixels", "max_pixels")}
+            with _bar(name, "token lengths", len(stored), line) as tick:
+                stored_lengths(stored, Encoder.from_folder(encoder["model"], **limits), tick)
+    except RunInUse:
+        return f"expected no other process to prepare it; found one at work on {folder}; wait for it or end it"
+    except (BaseRewardError, OSError) as error:
+        return str(error)
+    finally:
+        unlock(folder)
+    account = stored.manifest["account"]
+    numbers = (account["rows_read"], account["used"], sum(account["dropped"].values()), len(stored.sizes))
+    return [*(f"{number:,}" for number in numbers), str(folder)]
+
+
+def _lock(folder: Path) -> None:
+    """The processes of a start that was killed need a moment to end."""
+    for _ in range(PATIENCE * 5):
+        try:
+            return lock(folder)
+        except RunInUse:
+            time.sleep(0.2)
+    lock(folder)
+
+
+def _complete(source: Source, facts: dict[str, Any], folder: Path, line: int) -> Stored:
+    if is_complete(folder) and (broken := broken_files(folder)):
+        tqdm.write(f"{source.name}: {counted(len(broken), 'file')} of {folder} changed since, {broken[0]} first; written again")
+        make_incomplete(folder, broken)
+    if not is_complete(folder):
+        expected = sum(source.recipe.card.rows_expected.values()) or None
+        with _bar(source.name, "comparisons", expected, line) as tick:
+            write_store(source_stream(source.recipe, source.settings, progress=False), facts, folder, tick)
+    return Stored(folder, source.name)
+
+
+@contextmanager
+def _bar(name: str, what: str, total: int | None, line: int) -> Iterator[Callable[[int], None]]:
+    """One line of progress for a source; told how many more comparisons are done."""
+    with tqdm(desc=f"{name}: {what}", total=total, unit=" rows", position=line, mininterval=0.5) as bar:
+        yield bar.update
