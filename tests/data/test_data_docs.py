@@ -11,6 +11,7 @@ import pytest
 from basereward.data_recipes.custom import Custom
 from test_recipes import oddities, write_lines
 
+from basereward.cards import make_card
 from basereward.cli import main
 from basereward.problems import BadRows
 from basereward.recipes import read
@@ -46,6 +47,26 @@ def test_the_page_shown_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(command, comments=True)[1:]) == 0
     assert "Best colour?" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_table_has_each_recipe_once():
+    table = PAGE.partition("\n## Recipes\n")[2].partition("\n\nThe pictures of")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = sorted(name for cell in cells for name in re.findall(r"`(\w+)`", cell))
+    files = (Path(__file__).parents[2] / "conf" / "recipe").glob("*.yaml")
+    assert named == sorted(file.stem for file in files if not file.stem.startswith("demo"))
+
+
+def test_the_reader_shown_works(tmp_path):
+    names: dict = {}
+    exec(blocks("python")[1], names)
+    rows = [{"prompt": "q", "chosen": "three", "rejected": "no"}, {"prompt": "q", "chosen": "", "rejected": "no"}]
+    assert names["longest"](Custom(write_lines(tmp_path / "a.jsonl", rows))) == (5, 1)
+
+
+def test_the_command_shown_is_the_one_that_the_error_gives():
+    card = make_card({"hub_id": "Anthropic/hh-rlhf"})
+    assert card.fetch_command() in PAGE.splitlines()
 
 
 def test_the_recipe_shown_works(tmp_path):
