@@ -20,6 +20,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from basereward.against_paper import paper_table
 from basereward.encode import Encoder
 from basereward.errors import BaseRewardError, ConfigError, DataError
 from basereward.lengths import stored_lengths
@@ -64,6 +65,8 @@ def plan(settings: DataPrepareSettings) -> str:
         folder = folder_of(source.facts(), source.root)
         state = "complete" if is_complete(folder) else "begun" if folder.is_dir() else "not prepared"
         lines.append(f"{source.name}: {state}: {folder}")
+    if beside_paper := paper_table(settings.data.get("sources") or {}):
+        lines += ["", beside_paper, ""]
     return "\n".join([*lines, "plan: prepare what is not complete; no comparison was read or written"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from basereward import train
+from basereward import data_prepare, train
 from basereward.against_paper import epoch_beside_paper, paper_lines, paper_table, rows_by_card
 from basereward.compose import compose
 from basereward.errors import ConfigError
@@ -102,8 +102,10 @@ def test_the_lite_mixture_keeps_the_proportions_of_the_paper():
     assert counts == wanted and sum(counts.values()) == 200_000
 
 
-def test_a_plan_prints_the_table():
-    settings = compose("train", ["data=text_mix", "run.dir=some"], TrainSettings)
-    text = train.plan(settings)
+@pytest.mark.parametrize(("stage", "config"), [(train, "train"), (data_prepare, "data_prepare")])
+def test_a_plan_prints_the_table(stage, config, tmp_path):
+    given = ["run.dir=some"] if stage is train else []
+    overrides = ["data=text_mix", f"+data.prepared={tmp_path}", *given]
+    text = stage.plan(compose(config, overrides, stage.SETTINGS))
     # 378,341 + 65,551 + 63,967 + 56,034 = 563,893; 378,000 + 65,000 + 63,000 + 63,000 = 569,000
     assert re.search(r"all that is known +563,893 +563,893 +569,000 +-5,107", text)

@@ -99,3 +99,15 @@ def test_weak_votes_of_shp_can_be_left_out(tmp_path):
     rows = [post(1), post(1, score_ratio=1.2), post(1, score_ratio=2.0)]
     found, dropped, _ = read_rows(tmp_path, SHP, rows, min_score_ratio=2)
     assert len(found) == 2 and dropped == {"score ratio below the least": 1}
+
+
+def test_one_subreddit_of_the_hub_or_of_a_copy(tmp_path):
+    for name in ("askvet", "askbaking"):
+        (tmp_path / name).mkdir()
+        for split in ("train", "test"):
+            (tmp_path / name / f"{split}.json").write_text(json.dumps(post(1, post_id=f"{name}-{split}")))
+    card = {"hub_id": "stanfordnlp/SHP"}
+    assert SHP(card=card, subset="askvet", split="train").data.pattern == "askvet/train.json"
+    assert [item.meta["score_ratio"] for item in read(SHP(tmp_path, split="train")).comparisons] == [2.0481927711] * 2
+    (item,) = read(SHP(tmp_path, subset="askvet", split="test")).comparisons
+    assert item.id.startswith("askvet-test-")
