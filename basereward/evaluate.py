@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from basereward.benchmarks.base import Benchmark
 from basereward.compose import to_yaml
 from basereward.config import build
 from basereward.errors import ConfigError, DataError
-from basereward.judging import results, table
+from basereward.judging import judged_pairs, results, summary, table
+from basereward.overlap.account import sentence
 from basereward.places import check_folder
 from basereward.records import Comparison, without_images
 from basereward.report import EVAL, render
+from basereward.run_directory import MANIFEST
 from basereward.runtime import environment, file_hash, set_up_logging, write_bytes, write_json
 from basereward.settings import EvaluateSettings
 
@@ -47,10 +49,17 @@ def run(settings: EvaluateSettings) -> int:
     if settings.blind:
         blind = list(rm.score_comparisons([without_images(c) for c in comparisons], progress=f"{benchmark.name}, images removed"))
     numbers = results(comparisons, rewards, blind)
+    overlap = overlap_of_run(settings.model)
+    numbers |= overlap_numbers(overlap, benchmark, comparisons, rewards)
     write(out, header(settings, benchmark, rm) | numbers, comparisons, rewards, blind)
     renew_report(out)
     print(f"\n{benchmark.name}, version {benchmark.version}: {len(comparisons)} comparisons, {numbers['n']} pairs\n")
     print(table(numbers))
+    print(sentence(overlap, benchmark.name, benchmark.version))
+    if "without_overlap" in numbers:
+        print(
+            f"accuracy on the others: {100 * numbers['without_overlap']['accuracy']:.1f} of {numbers['without_overlap']['n']} pairs"
+        )
     print(f"\nresults: {out / RESULTS}   every item: {out / SAMPLES}")
     return 0
 
@@ -116,6 +125,32 @@ def renew_report(out: Path) -> None:
     run_dir = out.parent.parent
     if out.parent.name == EVAL and (run_dir / checkpoint.FINAL).is_dir():
         render(run_dir)
+
+
+def overlap_of_run(model: str) -> Mapping[str, Any] | None:
+    """What the manifest of a model's run says of benchmarks in its training data; None for a model without a run."""
+    folder = Path(model)
+    for place in (folder, *list(folder.absolute().parents)[:2]):
+        if (place / MANIFEST).is_file():
+            return json.loads((place / MANIFEST).read_text(encoding="utf-8")).get("overlap")
+    return None
+
+
+def overlap_numbers(
+    overlap: Mapping[str, Any] | None, benchmark: Benchmark, comparisons: Sequence[Comparison], rewards: Sequence[np.ndarray]
+) -> dict[str, Any]:
+    """``overlap``: what was found of this benchmark when the run began, None where nobody looked; and ``without_overlap``, the
+    results on the items that were not found, where some were and stayed in training.
+    """
+    found = (overlap or {}).get("benchmarks", {}).get(benchmark.name)
+    if found is None or overlap is None:
+        return {"overlap": None}
+    numbers: dict[str, Any] = {"overlap": {"mode": overlap["mode"]} | found}
+    others = sorted(set(range(len(comparisons))) - set(found["items"]))
+    if found["version"] == benchmark.version and found["items"] and others and overlap["mode"] != "drop":
+        pairs = judged_pairs([comparisons[i] for i in others], [rewards[i] for i in others])
+        numbers["without_overlap"] = summary(pairs)
+    return numbers
 
 
 def header(settings: EvaluateSettings, benchmark: Benchmark, rm: scorer.Scorer) -> dict[str, Any]:

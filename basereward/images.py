@@ -93,6 +93,23 @@ def check_image(ref: object) -> tuple[int, int]:
         return size
 
 
+def read_bytes(ref: object) -> bytes:
+    """The bytes of an image file, from wherever it lies.
+
+    Args:
+        ref: a path, `archive::member`, or the bytes themselves.
+
+    Raises:
+        ImageError: there is no such file.
+    """
+    source = _file(ref)
+    try:
+        with open(source, "rb") if isinstance(source, str | os.PathLike) else source as file:
+            return file.read()
+    except OSError as error:
+        raise ImageError("image missing", "a readable file", f"{_name(ref)} ({error.strerror})", "correct the path") from None
+
+
 @contextmanager
 def _opened(ref: object) -> Iterator[Image.Image]:
     """The image with its header read, its shape checked, its pixels not decoded; closed afterwards if it was opened here."""

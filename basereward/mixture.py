@@ -2,8 +2,8 @@
 
 What happens to a source, in this order: its recipe reads rows, `source_stream` passes the comparisons through the steps that look at
 one source alone, and they are held in memory or were stored by `basereward data prepare` (`store`). Then all of them together:
-`cleaning` leaves out what `data.clean` says, `load_data` names the rest, sets validation data apart (`split`) and says how much of
-each source an epoch takes (`shares`).
+`cleaning` leaves out what `data.clean` says, `overlap` looks for benchmarks, `load_data` names the rest, sets validation data apart
+(`split`) and says how much of each source an epoch takes (`shares`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from basereward.cleaning.settings import read_settings
 from basereward.comparisons import Comparisons, Listed, Part, View, named
 from basereward.config import build
 from basereward.errors import ConfigError, DataError, near_matches
+from basereward.overlap.check import check_overlap, check_values
 from basereward.problems import counted, in_words
 from basereward.recipes import ON_ERROR, Reader, Recipe
 from basereward.shares import KEYS, Mixture, Share, read_share
@@ -65,6 +66,12 @@ class DataSettings:
     """fail: one error with the problems of all rows of a source. skip: rows with problems are left out and counted."""
     clean: dict[str, Any] | None = None
     """Which comparisons are left out, and why: keys of `cleaning.settings.CleanSettings`; null leaves out none."""
+    overlap: str | None = "report"
+    """What becomes of comparisons that stand in a benchmark of `overlap_with`: report, drop or fail; null does not look."""
+    overlap_with: list[Any] = field(default_factory=list)
+    """Names of conf/benchmark, files of comparisons, or config nodes of benchmarks or recipes."""
+    overlap_pictures: bool = True
+    """Also compare pictures, where a benchmark has them; every training picture is decoded once more."""
     seed: int | None = None
     """Of the split; the run's seed when null."""
 
@@ -76,7 +83,8 @@ class DataBundle:
     train: Comparisons
     val: Comparisons
     manifest: dict
-    """Ready for JSON: `sources` (by name), `val_sources`, and `split` with sizes, seed and the ids set apart."""
+    """Ready for JSON: `sources` (by name), `val_sources`, `split` with sizes, seed and the ids set apart, and `overlap`, empty where no
+    benchmark was looked for."""
     mixture: Mixture | None = None
     """How much of each source an epoch takes; all of it once when None."""
 
@@ -99,22 +107,24 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     sources = _nodes(settings)
     mixture = _mixture(sources, settings)
     comparisons, accounts = _read_all(sources, settings, "data.sources")
-    comparisons = named(_cleaned(comparisons, accounts, settings))
+    given, val_accounts = (
+        _read_all({"val": _val_node(settings)}, settings, "data") if settings.val is not None else (Comparisons([]), {})
+    )
+    comparisons, overlap = _compared(_cleaned(comparisons, accounts, settings), given, accounts, settings)
+    comparisons = named(comparisons)
     split_seed = seed if settings.seed is None else settings.seed
     if settings.val is None:
         limits = {"fraction": settings.val_fraction, "maximum": settings.val_max, "seed": split_seed}
         apart = set_apart(comparisons.groups(), comparisons.split_keys(), **limits)
         train, val = comparisons.take(~apart), comparisons.take(apart)
         split = {"by": "group", "seed": split_seed, "val_fraction": settings.val_fraction, "val_max": settings.val_max}
-        val_accounts = {}
     else:
-        train, (val, val_accounts) = comparisons, _read_all({"val": _val_node(settings)}, settings, "data")
-        val = named(val)
+        train, val = comparisons, named(given)
         split = {"by": "data.val", "groups_also_in_train": _count_shared(train, val)}
     renamed = sum(len(view.names) for view in comparisons.views)
     split |= {"train": len(train), "val": len(val), "val_ids": [item.id for item in val], "ids_made_unique": renamed}
     split["val_groups"] = sorted({item.group for item in val})
-    return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split}, mixture)
+    return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split, "overlap": overlap}, mixture)
 
 
 def check_sources(data_cfg: Mapping) -> None:
@@ -223,6 +233,7 @@ def _settings(cfg: Mapping) -> DataSettings:
         known = near_matches(str(settings.on_error), ON_ERROR)
         raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}; found {settings.on_error!r}; {known}")
     read_settings(settings.clean)
+    check_values(settings.overlap, settings.overlap_with)
     if not isinstance(settings.val_max, int) or settings.val_max < 0:
         raise ConfigError(f"data.val_max: expected a whole number from 0; found {settings.val_max!r}; correct it")
     return settings
@@ -254,16 +265,34 @@ def _cleaned(comparisons: Comparisons, accounts: dict[str, dict], settings: Data
     if wanted is None:
         return comparisons
     reasons = np.array(reasons_to_drop(comparisons, wanted, tuple(accounts)), dtype=object)
+    return _without(comparisons, reasons, accounts, "data.clean")
+
+
+def _compared(
+    comparisons: Comparisons, val: Comparisons, accounts: dict[str, dict], settings: DataSettings
+) -> tuple[Comparisons, dict[str, Any]]:
+    """What may be trained on though benchmarks hold it, and the numbers of what they hold."""
+    if settings.overlap is None or not settings.overlap_with:
+        return comparisons, {}
+    found, numbers = check_overlap(
+        comparisons, val, mode=settings.overlap, entries=settings.overlap_with, by_picture=settings.overlap_pictures
+    )
+    if settings.overlap != "drop":
+        return comparisons, numbers
+    return _without(comparisons, np.where(found, "stands in a benchmark", None), accounts, "data.overlap"), numbers
+
+
+def _without(comparisons: Comparisons, reasons: np.ndarray, accounts: dict[str, dict], key: str) -> Comparisons:
+    """The comparisons whose reason is None; the others are counted in the accounts of their sources."""
     for view, first, end in zip(comparisons.views, comparisons.starts, comparisons.starts[1:], strict=False):
-        counts = Counter((view.name, reason) for reason in reasons[first:end] if reason is not None)
-        count_dropped(accounts, counts)
+        count_dropped(accounts, Counter((view.name, reason) for reason in reasons[first:end] if reason is not None))
         account = accounts[view.name]
-        log.info("%s: %d used after cleaning, dropped %s", view.name, account["used"], in_words(account["dropped"]))
+        log.info("%s: %d used after %s, dropped %s", view.name, account["used"], key, in_words(account["dropped"]))
     kept = comparisons.take(np.equal(reasons, None))
     if not len(kept):
         raise DataError(
-            f"data.clean: expected comparisons to be left; found none of {counted(len(comparisons), 'comparison')}; the counts above say "
-            "why they went: correct data.clean"
+            f"{key}: expected comparisons to be left; found none of {counted(len(comparisons), 'comparison')}; the counts above say why "
+            f"they went: correct {key}, or train on other data"
         )
     return kept
 

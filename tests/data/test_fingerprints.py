@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 from drawn import jpeg, png, texture
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from basereward.fingerprints import minhash, pictures, text
 from basereward.fingerprints.buckets import bucket_pairs, first_of_group
@@ -122,8 +122,44 @@ def test_a_picture_hash_is_the_signs_of_its_low_frequencies():
     sums = [
         sum(table[u][y] * table[v][x] * grey[y, x] for y in range(64) for x in range(64)) for u in range(16) for v in range(16)
     ]
-    found = np.unpackbits(pictures.picture_hash(image).view(np.uint8))
-    assert found.tolist() == [int(value > np.median(sums)) for value in sums]
+    found = pictures.picture_hash(image).view(np.uint8)
+    assert np.unpackbits(found[:32]).tolist() == [int(value > np.median(sums)) for value in sums]
+
+
+def test_the_colours_of_a_picture_hash():
+    """A field of one colour each: its Cb and Cr by the formula of JFIF."""
+    rng = np.random.default_rng(0)
+    fields = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    found = pictures.picture_hash(Image.fromarray(fields.repeat(20, axis=0).repeat(30, axis=1))).view(np.uint8)[32:64]
+    red, green, blue = fields.reshape(16, 3).T.astype(float)
+    cb = 128 - 0.168736 * red - 0.331264 * green + 0.5 * blue
+    cr = 128 + 0.5 * red - 0.418688 * green - 0.081312 * blue
+    assert np.abs(found - np.concatenate([cb, cr])).max() <= 1
+
+
+def test_a_squeezed_picture_is_another_one():
+    image = texture(np.random.default_rng(0)).resize((400, 300))
+
+    def hashed(width, height):
+        return pictures.picture_hash(image.resize((width, height)))[None]
+
+    assert (
+        pictures.is_same(hashed(400, 300), hashed(201, 150)).all()
+        and not pictures.is_same(hashed(400, 300), hashed(300, 300)).any()
+    )
+    assert pictures.differences(hashed(400, 300), hashed(300, 300))[2] == pytest.approx(1 / 3, abs=1e-3)
+
+
+def test_drawings_that_differ_in_colour_alone_are_different():
+    def disc(colour):
+        image = Image.new("RGB", (100, 80), "white")
+        ImageDraw.Draw(image).ellipse((20, 10, 70, 60), fill=colour)
+        return pictures.picture_hash(image)[None]
+
+    assert (
+        pictures.is_same(disc("#c00000"), disc("#c00000")).all() and not pictures.is_same(disc("#c00000"), disc("#0066c0")).any()
+    )
+    assert pictures.differences(disc("#c00000"), disc("#0066c0"))[0] <= pictures.MAX_DISTANCE
 
 
 def test_blank_pictures_have_no_hash():
@@ -133,17 +169,28 @@ def test_blank_pictures_have_no_hash():
 
 def test_same_pictures_by_counting_bits():
     rng = np.random.default_rng(1)
-    some = rng.integers(0, 1 << 63, (30, 4), dtype=np.uint64)
+    some = rng.integers(0, 1 << 63, (30, 9), dtype=np.uint64)
+    some[:, 8] = 40_000
     others = some[rng.permutation(30)].copy()
     for row, flips in enumerate(rng.integers(0, 33, 30)):
         for bit in rng.choice(256, flips, replace=False).tolist():
             others[row, bit // 64] ^= np.uint64(1) << np.uint64(bit % 64)
 
-    def distance(one, other):
-        return sum((int(a) ^ int(b)).bit_count() for a, b in zip(one, other))
+    others.view(np.uint8).reshape(30, 72)[:, 40] += rng.integers(0, 2 * pictures.MAX_COLOUR, 30, dtype=np.uint8)
 
-    expected = [[j for j in range(30) if distance(row, others[j]) <= pictures.MAX_DISTANCE] for row in some]
-    assert [found.tolist() for found in pictures.same_pictures(some, others)] == expected and 5 < sum(map(len, expected)) < 25
+    others[:, 8] += rng.integers(0, 2, 30, dtype=np.uint64) * 30
+
+    def distance(one, other):
+        return sum((int(a) ^ int(b)).bit_count() for a, b in zip(one[:4], other[:4]))
+
+    def levels(one, other):
+        return max(abs(int(a) - int(b)) for a, b in zip(one.tobytes()[32:64], other.tobytes()[32:64]))
+
+    def is_same(one, other):
+        return distance(one, other) <= pictures.MAX_DISTANCE and levels(one, other) <= pictures.MAX_COLOUR and one[8] == other[8]
+
+    expected = [[j for j in range(30) if is_same(row, others[j])] for row in some]
+    assert [found.tolist() for found in pictures.same_pictures(some, others)] == expected and 2 < sum(map(len, expected)) < 12
     both, known = np.concatenate([some, others]), np.ones(60, dtype=bool)
     first = pictures.first_of_same(both, known)
     assert all(first[30 + j] == i for i, row in enumerate(expected) for j in row) and (first[:30] == np.arange(30)).all()

@@ -1,0 +1,1 @@
+"""Which training comparisons stand in a benchmark too."""

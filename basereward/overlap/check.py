@@ -1,0 +1,74 @@
+"""`data.overlap`: what stands in a benchmark too is reported, left out, or ends the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from basereward.errors import ConfigError, DataError, near_matches
+from basereward.overlap.account import account, overlap_table
+from basereward.overlap.find import find, rows_found
+from basereward.overlap.listed import node_of, read_all
+from basereward.records import Comparison
+
+log = logging.getLogger(__name__)
+MODES = ("report", "drop", "fail")
+
+
+def check_values(mode: object, entries: object) -> None:
+    """Refuses what `data.overlap` and `data.overlap_with` cannot be, before anything is read.
+
+    Raises:
+        ConfigError: with the dotted key.
+    """
+    if mode is not None and mode not in MODES:
+        raise ConfigError(f"data.overlap: expected {', '.join(MODES)} or null; found {mode!r}; {near_matches(str(mode), MODES)}")
+    if not isinstance(entries, list | tuple):
+        raise ConfigError(f"data.overlap_with: expected a list of benchmarks or files; found {entries!r}; write [{entries}]")
+    if mode in ("drop", "fail") and not entries:
+        raise ConfigError(
+            f"data.overlap_with: expected what to compare with, since data.overlap is {mode}; found nothing; name some"
+        )
+    for number, entry in enumerate(entries if mode is not None else ()):
+        node_of(entry, f"data.overlap_with[{number}]")
+
+
+def check_overlap(
+    comparisons: Sequence[Comparison], val: Sequence[Comparison], *, mode: str, entries: Sequence[object], by_picture: bool
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Looks for the benchmarks in the training data, and in validation data that were given apart.
+
+    Args:
+        val: looked at too, since they choose the best checkpoint.
+        mode: "report", "drop" or "fail".
+        entries: `data.overlap_with`.
+
+    Returns:
+        (comparisons,) bool: which of them stand in a benchmark; and the numbers for the manifest.
+
+    Raises:
+        DataError: `mode="fail"` and something was found; or a benchmark cannot be read (not with "report").
+    """
+    known, unread = read_all(entries, must_be_read=mode != "report")
+    hits, sources = find(chain(comparisons, val), known, by_picture=by_picture)
+    count = len(comparisons)
+
+    def item_at(row: int) -> Comparison:
+        return comparisons[row] if row < count else val[row - count]
+
+    benchmarks = {one.name: account(one, own, sources, item_at) for one, own in zip(known, hits, strict=True)}
+    numbers = {"mode": mode, "by_picture": by_picture, "benchmarks": benchmarks, "not_checked": unread}
+    log.info("%s", overlap_table(numbers))
+    rows = rows_found(hit for own in hits for hit in own)
+    if len(rows) and mode == "fail":
+        raise DataError(
+            f"data.overlap: expected no training data that stand in a benchmark; found\n{overlap_table(numbers)}\n"
+            "leave them out with data.overlap=drop, or train with data.overlap=report and say so beside the results"
+        )
+    found = np.zeros(count, dtype=bool)
+    found[rows[rows < count]] = True
+    return found, numbers

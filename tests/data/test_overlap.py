@@ -1,0 +1,240 @@
+"""What is found in training data and what is not; what becomes of it; rates on real rows are measured by bench/overlap.py."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+from drawn import jpeg, picture_rates, planted_rows, png, text_rates, texture
+
+from basereward.errors import ConfigError, DataError
+from basereward.fingerprints.text import is_long
+from basereward.mixture import check_sources, load_data
+from basereward.overlap.account import account, overlap_table, sentence
+from basereward.overlap.find import PICTURE, QUESTION, RESPONSE, find, rows_found
+from basereward.overlap.known import Known
+from basereward.records import Comparison, parse_row
+
+CUSTOM = "basereward.data_recipes.custom.Custom"
+DESCRIBE = "Describe this image in detail."
+SOCCER = "The picture shows a group of children who play soccer on a field, while several parents watch them from the side."
+KITCHEN = "A kitchen with a wooden table, on which there are two bowls, a vase with flowers and a newspaper that is open."
+
+
+def pair(prompt, chosen, rejected, source="mine", **extra) -> Comparison:
+    return parse_row({"prompt": prompt, "chosen": chosen, "rejected": rejected} | extra, where="f:1", source=source)
+
+
+def kinds(items, *benchmark, **options):
+    """For each training comparison by what it was found."""
+    (hits,), _ = find(items, [Known.of("b", "1", benchmark)], **options)
+    return [sorted({hit.kind for hit in hits if hit.row == row}) for row in range(len(items))]
+
+
+def test_a_long_response_under_another_case_spacing_order_and_question():
+    known = pair(DESCRIBE, SOCCER, KITCHEN, id="k")
+    items = [
+        pair(DESCRIBE, f"  {KITCHEN.upper()}\n", SOCCER.replace(" ", "\n ")),
+        pair("What is in the picture?", SOCCER.replace(",", " -"), "No idea."),
+        pair(DESCRIBE, SOCCER + " A dog runs after the ball.", KITCHEN + " Nobody is there."),
+        pair(DESCRIBE, "Children.", "A kitchen."),
+    ]
+    assert kinds(items, known) == [[RESPONSE], [RESPONSE], [], []]
+
+
+def test_short_responses_count_with_their_question_and_two_at_a_time():
+    known = pair("Is there a dog in the picture?", "Yes, there is.", "No, there is none.")
+    items = [
+        pair("is there a DOG in the picture?", "no, there is none.", "Yes,  there is."),
+        pair("Is there a dog in the picture?", "Yes, there is.", "No."),
+        pair("Is there a cat in the picture?", "Yes, there is.", "No, there is none."),
+    ]
+    assert not is_long("Yes, there is.") and kinds(items, known) == [[QUESTION], [], []]
+
+
+def test_a_question_alone_never_counts():
+    known = [pair(DESCRIBE, f"{SOCCER} {i}", f"{KITCHEN} {i}") for i in range(20)]
+    assert kinds([pair(DESCRIBE, f"{KITCHEN} But {i}", f"{SOCCER} But {i}") for i in range(20)], *known) == [[]] * 20
+
+
+def test_system_turns_do_not_count():
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which colour?"}]
+    item = parse_row({"messages": messages, "responses": ["Red.", "Blue."], "ranks": [0, 1]}, where="f:1", source="mine")
+    assert kinds([item], pair("Which colour?", "Red.", "Blue.")) == [[QUESTION]]
+
+
+def test_boilerplate_counts_only_under_its_question():
+    refusal = "I'm sorry, but I cannot help with that request. Is there anything else that I can do for you today?"
+    known = pair("How do I pick a lock?", refusal, "With a hairpin.")
+    items = [pair(f"How do I do thing {i}?", refusal, f"Like this: {i}.") for i in range(9)]
+    assert kinds([*items, pair("How do I pick a lock?", refusal, "Ask somebody.")], known) == [[]] * 9 + [[RESPONSE]]
+    assert kinds(items[:2], known) == [[RESPONSE]] * 2
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    return [texture(rng) for _ in range(3)]
+
+
+def test_pictures_are_found_by_themselves(images):
+    known = [pair("q1", "x", "y", images=[png(images[0])]), pair("q2", "x", "y", images=[png(images[1])])]
+    items = [
+        pair("other", "a", "b", images=[jpeg(images[1])]),
+        pair("other", "a", "b", images=[png(images[2]), png(images[0])]),
+        pair("other", "a", "b", images=[png(images[2])]),
+        pair("other", "a", "b"),
+    ]
+    assert kinds(items, *known) == [[PICTURE], [PICTURE], [], []]
+    assert kinds(items, *known, by_picture=False) == [[]] * 4
+
+
+def test_short_responses_to_another_picture_do_not_count(images):
+    known = pair("How many cars?", "Two.", "Three.", images=[png(images[0])])
+    items = [
+        pair("How many cars?", "Two.", "Three.", images=[jpeg(images[0])]),
+        pair("How many cars?", "Two.", "Three.", images=[png(images[1])]),
+        pair("How many cars?", "Two.", "Three."),
+    ]
+    assert kinds(items, known) == [[PICTURE, QUESTION], [], [QUESTION]]
+    assert kinds(items, known, by_picture=False) == [[QUESTION]] * 3
+
+
+def test_the_account_of_two_sources():
+    known = Known.of("bench", "7", [pair(DESCRIBE, SOCCER, "x", id="k0"), pair("q", "u", "v", id="k1"), pair("p", "s", "t")])
+    items = [
+        pair(DESCRIBE, SOCCER, "Nothing.", id="a"),
+        pair("p", "a", "b", source="other", id="b"),
+        pair("Describe.", SOCCER, "Nobody.", id="c"),
+        pair("q", "u", "v", id="d"),
+    ]
+    (hits,), sources = find(items, [known])
+    numbers = account(known, hits, sources, items.__getitem__)
+    assert json.loads(json.dumps(numbers)) == numbers and rows_found(hits).tolist() == [0, 2, 3]
+    assert (numbers["version"], numbers["comparisons"], numbers["found"], numbers["items"]) == ("7", 3, 2, [0, 1])
+    mine, other = numbers["sources"]["mine"], numbers["sources"]["other"]
+    assert (mine["checked"], mine["comparisons"], other["checked"], other["comparisons"]) == (3, 3, 1, 0)
+    assert mine["by"] == {RESPONSE: 2, QUESTION: 1, PICTURE: 0} and other["examples"] == []
+    assert [(row["id"], row["benchmark_id"], row["by"]) for row in mine["examples"]] == [
+        ("a", "k0", RESPONSE), ("c", "k0", RESPONSE), ("d", "k1", QUESTION),
+    ]  # fmt: skip
+    everything = {"mode": "report", "benchmarks": {"bench": numbers}, "not_checked": {"far": "no network"}}
+    lines = overlap_table(everything).splitlines()
+    assert (
+        lines[2].split() == ["bench", "in", "mine", "3", "(100.0%)", "2", "1", "0"] and lines[4] == "not checked: far: no network"
+    )
+    assert sentence(everything, "bench", "7") == "overlap with the training data: 2 (66.7%) of its comparisons; 3 in mine"
+    assert "that was version 7" in sentence(everything, "bench", "8")
+    assert "not checked" in sentence(everything, "far", "1") and "not checked" in sentence(None, "bench", "7")
+    assert "left out of training" in sentence(everything | {"mode": "drop"}, "bench", "7")
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """12 training rows, of which two stand in the benchmark of three."""
+    benchmark = [
+        {"id": "k0", "prompt": DESCRIBE, "chosen": SOCCER, "rejected": "Soccer."},
+        {"id": "k1", "prompt": "Which colour?", "chosen": "Red.", "rejected": "Blue."},
+        {"id": "k2", "prompt": DESCRIBE, "chosen": KITCHEN, "rejected": "Kitchen."},
+    ]
+    rows = [{"id": f"r{i}", "prompt": f"q{i}", "chosen": f"good {i}", "rejected": "bad"} for i in range(10)]
+    rows += [benchmark[1] | {"id": "t1"}, {"id": "t2", "prompt": "What?", "chosen": "Nothing.", "rejected": SOCCER.lower()}]
+    return write(tmp_path / "train.jsonl", rows), write(tmp_path / "held_out.jsonl", benchmark)
+
+
+def test_report_drop_fail_and_null(files):
+    train, benchmark = files
+    config = {"sources": {"mine": {"_target_": CUSTOM, "path": train}}, "overlap_with": [benchmark], "val_fraction": 0}
+    reported = load_data(config, seed=0)
+    found = reported.manifest["overlap"]["benchmarks"]["held_out"]
+    assert len(reported.train) == 12 and found["found"] == 2 and found["sources"]["mine"]["comparisons"] == 2
+    assert found["version"].startswith("sha256:") and reported.manifest["overlap"]["mode"] == "report"
+    dropped = load_data(config | {"overlap": "drop"}, seed=0)
+    assert [item.id for item in dropped.train] == [f"r{i}" for i in range(10)]
+    assert dropped.manifest["sources"]["mine"]["dropped"] == {"stands in a benchmark": 2}
+    assert (
+        dropped.manifest["sources"]["mine"]["used"] == 10 and dropped.manifest["overlap"]["benchmarks"]["held_out"]["found"] == 2
+    )
+    with pytest.raises(DataError, match=r"(?s)data\.overlap: .*held_out in mine +2 \(16\.7%\).*data\.overlap=drop"):
+        load_data(config | {"overlap": "fail"}, seed=0)
+    assert load_data(config | {"overlap": None}, seed=0).manifest["overlap"] == {}
+
+
+def test_validation_data_are_looked_at_and_stay(files):
+    train, benchmark = files
+    config = {"path": train, "val": benchmark, "overlap_with": [benchmark], "overlap": "drop"}
+    bundle = load_data(config, seed=0)
+    assert len(bundle.val) == 3 and len(bundle.train) == 10
+    assert bundle.manifest["overlap"]["benchmarks"]["held_out"]["sources"]["val"]["comparisons"] == 3
+
+
+def test_cleaned_rows_are_not_looked_at(files):
+    train, benchmark = files
+    config = {"path": train, "overlap_with": [benchmark], "clean": {"response_chars": [None, 20]}}
+    assert load_data(config, seed=0).manifest["overlap"]["benchmarks"]["held_out"]["sources"]["custom"]["comparisons"] == 1
+
+
+@pytest.mark.parametrize("entry", ["demo", {"_target_": CUSTOM, "path": "held_out.jsonl", "source": "apart"}])
+def test_names_and_nodes(entry, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = load_data({"path": files[0], "overlap_with": [entry]}, seed=0).manifest["overlap"]["benchmarks"]
+    assert {name: numbers["found"] for name, numbers in found.items()} in ({"demo": 0}, {"apart": 2})
+
+
+def test_a_benchmark_that_cannot_be_read(files, tmp_path):
+    broken = write(tmp_path / "broken.jsonl", [{"prompt": "q"}])
+    config = {"path": files[0], "overlap_with": [broken, files[1]]}
+    overlap = load_data(config, seed=0).manifest["overlap"]
+    assert list(overlap["benchmarks"]) == ["held_out"] and list(overlap["not_checked"]) == [broken]
+    with pytest.raises(DataError, match="broken"):
+        load_data(config | {"overlap": "drop"}, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"overlap": "remove"}, r"data\.overlap: expected report, drop, fail or null; found 'remove'"),
+        ({"overlap": "drop"}, r"data\.overlap_with: expected what to compare with"),
+        ({"overlap_with": "demo"}, r"data\.overlap_with: expected a list.*write \[demo\]"),
+        ({"overlap_with": ["dmeo"]}, r"data\.overlap_with\[0\]: found no benchmark.*did you mean 'demo'"),
+        ({"overlap_with": [7]}, r"data\.overlap_with\[0\]: expected a benchmark's name"),
+    ],
+)
+def test_settings_are_refused_before_anything_is_read(config, message, files):
+    with pytest.raises(ConfigError, match=message):
+        check_sources({"path": files[0]} | config)
+
+
+def test_one_name_twice_and_a_node_that_is_no_benchmark(files):
+    with pytest.raises(ConfigError, match="'held_out' twice"):
+        load_data({"path": files[0], "overlap_with": [files[1], files[1]]}, seed=0)
+    node = {"_target_": "fractions.Fraction", "numerator": 1}
+    with pytest.raises(ConfigError, match=r"data\.overlap_with\[0\]: expected a benchmark or a recipe; found Fraction"):
+        load_data({"path": files[0], "overlap_with": [node]}, seed=0)
+
+
+def test_everything_in_a_benchmark_leaves_nothing(files):
+    with pytest.raises(DataError, match=r"data.overlap: expected comparisons to be left; found none of 3"):
+        load_data({"path": files[1], "overlap_with": [files[1]], "overlap": "drop"}, seed=0)
+
+
+@pytest.mark.skipif("BASEREWARD_REAL_DATA" not in os.environ, reason="set BASEREWARD_REAL_DATA to the folder of real rows")
+@pytest.mark.parametrize("whole", [False, True])
+def test_planted_rows_are_found_among_recombined_ones(whole):
+    """4,000 rows here, 100,000 in bench/overlap.py; half ask the benchmark's own questions and give other answers."""
+    benchmark, rows = planted_rows(os.environ["BASEREWARD_REAL_DATA"], 4000, 0, whole=whole)
+    recall, others = text_rates(benchmark, rows)
+    assert len(rows) == 4000 and recall >= 0.99 and others <= 0.001
+
+
+@pytest.mark.skipif("BASEREWARD_REAL_DATA" not in os.environ, reason="set BASEREWARD_REAL_DATA to the folder of real rows")
+def test_copies_of_real_photos_are_found():
+    recall, false, spread = picture_rates(os.environ["BASEREWARD_REAL_DATA"], 120, 0)
+    assert recall >= 0.95 and false <= 0.001 and len(spread["bits"]) == 120
