@@ -235,6 +235,14 @@ def test_the_index_is_small_and_exact(tmp_path):
     assert (arrays + len(index.blob)) / len(members) < 110  # bytes per member
 
 
+def test_names_of_one_hash_are_told_apart(monkeypatch):
+    from basereward import archive_index
+
+    monkeypatch.setattr(archive_index, "hash", len, raising=False)
+    index = archive_index.Index([("a.jpg", 1, 0, 0, 0, 0), ("b.jpg", 2, 0, 0, 0, 0), ("a.jpg", 3, 0, 0, 0, 0)], is_zip=False)
+    assert [index.find(name) for name in ("a.jpg", "b.jpg", "c.jpg")] == [2, 1, None], "of one name the later counts, as in a zip"
+
+
 def test_pillow_reads_the_head_of_a_stored_member_alone(tmp_path):
     path = make_zip(tmp_path / "a.zip", zipfile.ZIP_STORED)
     with archives.open_member(str(path), NAMES[0]) as file:
