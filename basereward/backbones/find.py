@@ -5,14 +5,19 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import logging
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from huggingface_hub import constants
 from transformers import AutoConfig, PretrainedConfig
 
 from basereward.backbones.base import Family
 from basereward.errors import CheckpointError, ConfigError, near_matches
 
+logger = logging.getLogger(__name__)
 RESTORE = "restore the folder from where it was made or copied"
 
 
@@ -48,7 +53,8 @@ def fetch(auto_class: type, path: str | Path, **options):
     if Path(path).is_dir():
         _check_config_file(Path(path))
     try:
-        return auto_class.from_pretrained(path, trust_remote_code=False, **options)
+        with _one_message(path):
+            return auto_class.from_pretrained(path, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         if Path(path).is_dir():
             raise CheckpointError(_broken_folder(Path(path), error, needs_weights=auto_class is not AutoConfig)) from error
@@ -57,6 +63,23 @@ def fetch(auto_class: type, path: str | Path, **options):
             f"Without network, fetch it once where there is one (hf download {path}) and give the folder. "
             f"transformers says: {str(error).splitlines()[0]}"
         ) from error
+
+
+@contextmanager
+def _one_message(path: str | Path) -> Iterator[None]:
+    """Without network the Hub's client tries six times, half a minute long, and warns of each: here it is one line before."""
+    if Path(path).is_dir():
+        yield
+        return
+    client = logging.getLogger("huggingface_hub")
+    level = client.level
+    if not constants.HF_HUB_OFFLINE:
+        logger.info("%s: looking for it in the cache and on the Hub", path)
+    client.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        client.setLevel(level)
 
 
 def _check_config_file(folder: Path) -> None:

@@ -47,7 +47,9 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def settings_of(name: str, *overrides: str) -> TrainSettings:
-    return compose("train", [f"experiment={name}", "data.path=pairs.jsonl", "run.dir=run", *overrides], TrainSettings)
+    return compose(
+        "train", [f"experiment={name}", "data=custom", "data.path=pairs.jsonl", "run.dir=run", *overrides], TrainSettings
+    )
 
 
 def test_no_experiment_of_the_paper_is_missing_here():
@@ -65,10 +67,18 @@ def test_what_the_paper_states_is_what_it_holds(name):
     assert used.optim.precision == "bf16" and used.optim.algorithm["_target_"].endswith("AdamW")
 
 
+@each
+def test_its_data_are_those_of_the_paper(name):
+    used = compose("train", [f"experiment={name}", "run.dir=run"], TrainSettings)
+    mix = "text_mix" if name.startswith("text") else "basereward_mix"
+    assert used.data == compose("train", [f"data={mix}", "run.dir=run"], TrainSettings).data
+    assert sum("mmpr" in source for source in used.data["sources"]) == (mix == "basereward_mix")
+
+
 def test_every_line_of_the_recipe_says_whether_the_paper_states_it():
     lines = [line for line in RECIPE.read_text(encoding="utf-8").splitlines() if re.match(r" +\S", line)]
     said = {re.sub(r"^ +(- override )?", "", line).partition(":")[0]: line.partition(" # ")[2] for line in lines}
-    assert not [key for key, comment in said.items() if not comment.startswith(("stated", "not stated", "the seven sources"))]
+    assert not [key for key, comment in said.items() if not comment.startswith(("stated", "not stated"))]
     assert {key for key, comment in said.items() if comment.startswith("not stated")} == NOT_STATED
 
 
@@ -94,7 +104,7 @@ def test_the_plan_counts_the_published_weights(name):
 def test_one_word_of_the_command_wins(name, word, pairs, monkeypatch):
     monkeypatch.chdir(pairs)
     key, _, value = word.partition("=")
-    words = [f"experiment={name}", "run.dir=run", word] + (["data.path=pairs.jsonl"] if key != "data" else [])
+    words = [f"experiment={name}", "run.dir=run", word] + (["data=custom", "data.path=pairs.jsonl"] if key != "data" else [])
     used = compose("train", words, TrainSettings)
     train.check(used)
     alone = compose("train", [word, "run.dir=run"], TrainSettings)
@@ -130,11 +140,10 @@ def test_on_a_tiny_model_and_small_data_it_runs_to_the_end(name, pairs, monkeypa
 
 
 def test_without_the_weights_it_stops_with_one_message(pairs):
-    """The data are not read: a file that is no JSON is not complained of."""
-    (pairs / "pairs.jsonl").write_text("{not JSON")
+    """The data are not looked for: those of the paper are not there either."""
     script = (
         "import sys; from basereward.cli import main\n"
-        "for name in sys.argv[1:]: print(main(['train', f'experiment={name}', 'data.path=pairs.jsonl', 'run.dir=run']))"
+        "for name in sys.argv[1:]: print(main(['train', f'experiment={name}', 'run.dir=run']))"
     )
     environment = os.environ | {"HF_HOME": str(pairs / "home"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", script, *PUBLISHED]
