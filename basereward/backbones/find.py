@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import constants
 from transformers import AutoConfig, PretrainedConfig
+from transformers.utils.hub import is_offline_mode
 
 from basereward.backbones.base import Family
 from basereward.errors import CheckpointError, ConfigError, near_matches
@@ -73,7 +73,7 @@ def _one_message(path: str | Path) -> Iterator[None]:
         return
     client = logging.getLogger("huggingface_hub")
     level = client.level
-    if not constants.HF_HUB_OFFLINE:
+    if not is_offline_mode():
         logger.info("%s: looking for it in the cache and on the Hub", path)
     client.setLevel(logging.ERROR)
     try:
