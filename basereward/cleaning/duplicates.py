@@ -68,10 +68,9 @@ class Seen:
         keys = [text_key(response) for response in item.responses]
         for pair in item.pairs:
             better, worse = keys[pair.better], keys[pair.worse]
-            if better != worse:
-                self._claims.append(digest(f"{prompt} {min(better, worse)} {max(better, worse)}"))
-                self._directions.append(better < worse)
-                self._owners.append(owner)
+            self._claims.append(digest(f"{prompt} {min(better, worse)} {max(better, worse)}"))
+            self._directions.append(better < worse)  # texts that differ in case alone have one key, and contradict nothing
+            self._owners.append(owner)
 
     def _conflicting(self, pictures: np.ndarray) -> np.ndarray:
         """Indices of the comparisons with a claim that another denies."""
