@@ -76,14 +76,28 @@ class ChatFormat:
 
         All texts go to the tokenizer at once, which is faster than one after another.
         """
-        texts = [
+        ids = iter(self._token_ids(self._texts(comparisons)))
+        for item in comparisons:
+            yield [next(ids), *([*next(ids), self.end_id] for _ in item.responses)]
+
+    def counts_of(self, comparisons: Sequence[Comparison]) -> Iterator[list[int]]:
+        """The lengths of `ids_of`, without making lists of the ids where the tokenizer can leave that out."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            yield from ([len(ids) for ids in item] for item in self.ids_of(comparisons))
+            return
+        backend.no_truncation()
+        backend.no_padding()
+        counts = map(len, backend.encode_batch_fast(self._texts(comparisons), add_special_tokens=False))
+        for item in comparisons:
+            yield [next(counts), *(next(counts) + 1 for _ in item.responses)]
+
+    def _texts(self, comparisons: Sequence[Comparison]) -> list[str]:
+        return [
             text
             for item in comparisons
             for text in (self.prefix_text(item.messages), *(self._response_text(response) for response in item.responses))
         ]
-        ids = iter(self._token_ids(texts))
-        for item in comparisons:
-            yield [next(ids), *([*next(ids), self.end_id] for _ in item.responses)]
 
     def _token_ids(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"] if texts else []

@@ -155,10 +155,10 @@ class Encoder:
 
     def lengths(self, comparisons: Sequence[Comparison], sizes: Sequence[Sequence[tuple[int, int]]]) -> Iterator[Lengths]:
         """Token counts of comparisons whose images have these (width, height); no file is opened."""
-        for item, ids, sides in zip(comparisons, self.chat.ids_of(comparisons), sizes, strict=True):
+        for item, texts, sides in zip(comparisons, self.chat.counts_of(comparisons), sizes, strict=True):
             self._check_sees(len(sides))
             counts = tuple(self.patch_settings.num_tokens(self.patch_settings.grid(*size)) for size in sides)
-            yield Lengths(len(ids[0]) + sum(counts) - len(item.images), tuple(map(len, ids[1:])), counts)
+            yield Lengths(texts[0] + sum(counts) - len(item.images), tuple(texts[1:]), counts)
 
     def pictures(self, images: Sequence[object], *, pixels: bool = True) -> tuple[list[np.ndarray], list[Grid]]:
         """Patches (none unless ``pixels``) and grids of pictures, in order."""

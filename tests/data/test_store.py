@@ -173,7 +173,7 @@ def test_prepared_and_direct_are_the_same_training_rows(tmp_path, tiny_folder):
 
 def test_lengths_are_the_encoders_and_need_no_picture(tmp_path, tiny_folder, monkeypatch):
     cfg, encoder = config(tmp_path), Encoder.from_folder(tiny_folder)
-    counted = [encoder.length(item) for item in load_data(cfg | {"val_fraction": 0}, seed=0).train]
+    counted = [encoder.encode(item, pixels=False).lengths for item in load_data(cfg | {"val_fraction": 0}, seed=0).train]
     prepare(cfg)
     for file in (tmp_path / "p").iterdir():
         file.unlink()
