@@ -6,15 +6,17 @@ A source is a `Listed` (in memory) or a `Stored` (`basereward.store.stored`, rea
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from basereward.losses.base import Sourced
-from basereward.records import Comparison
+from basereward.records import Comparison, without_images
 from basereward.split import new_names
+
+Change = Callable[[Comparison], Comparison]
 
 
 class Part(Protocol):
@@ -77,15 +79,42 @@ class Listed(list[Comparison]):
         return self
 
 
+class WithoutImages:
+    """A part whose comparisons have lost their pictures; the facts by which it is split and named are those of the whole ones."""
+
+    def __init__(self, part: Part):
+        self.part = part
+        self.ids, self.groups, self.split_keys = part.ids, part.groups, part.split_keys
+        self.num_pairs, self.preferences = part.num_pairs, part.preferences
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> Comparison:
+        return without_images(self.part[index])
+
+    def num_images(self) -> np.ndarray:
+        """(n,) zeros."""
+        return np.zeros(len(self), dtype=np.int64)
+
+
 class View:
     """Some comparisons of a part.
 
     Args:
         name: of the source. part: where they are. rows: which, ascending. names: row -> an id that replaces its own.
+        change: what is done to each when it is asked for; it leaves its texts and images as they are.
     """
 
-    def __init__(self, name: str, part: Part, rows: np.ndarray | None = None, names: dict[int, str] | None = None):
-        self.name, self.part, self.names = name, part, names or {}
+    def __init__(
+        self,
+        name: str,
+        part: Part,
+        rows: np.ndarray | None = None,
+        names: dict[int, str] | None = None,
+        change: Change | None = None,
+    ):
+        self.name, self.part, self.names, self.change = name, part, names or {}, change
         self.rows = np.arange(len(part)) if rows is None else rows
 
     def __len__(self) -> int:
@@ -94,7 +123,8 @@ class View:
     def __getitem__(self, index: int) -> Comparison:
         row = int(self.rows[index])
         item = self.part[row]
-        return replace(item, id=self.names[row]) if row in self.names else item
+        item = replace(item, id=self.names[row]) if row in self.names else item
+        return self.change(item) if self.change is not None else item
 
     def ids(self) -> Iterator[str]:
         """Names, not yet unique."""
@@ -103,7 +133,7 @@ class View:
 
     def take(self, chosen: np.ndarray) -> View:
         """Those of its comparisons where ``chosen`` (a mask or indices) says so."""
-        return View(self.name, self.part, self.rows[chosen], self.names)
+        return View(self.name, self.part, self.rows[chosen], self.names, self.change)
 
 
 class Comparisons(Sequence[Comparison]):
@@ -141,6 +171,14 @@ class Comparisons(Sequence[Comparison]):
         """Those where the (n,) mask says so."""
         return Comparisons([view.take(chosen[a:b]) for view, a, b in zip(self.views, self.starts, self.starts[1:])])
 
+    def map(self, change: Change) -> Comparisons:
+        """Each changed when it is asked for."""
+        return Comparisons([View(view.name, view.part, view.rows, view.names, change) for view in self.views])
+
+    def without_images(self) -> Comparisons:
+        """Each without its pictures."""
+        return Comparisons([View(v.name, WithoutImages(v.part), v.rows, v.names, v.change) for v in self.views])
+
     def sums(self, values: np.ndarray) -> list[int]:
         """Of an (n,) array, for each source."""
         return [int(values[a:b].sum()) for a, b in zip(self.starts, self.starts[1:])]
@@ -167,8 +205,11 @@ class Comparisons(Sequence[Comparison]):
         return {view.name: len(view) for view in self.views}
 
     def preferences(self) -> Iterator[Sourced]:
-        """What a loss asks of the data, in order; of stored comparisons no text is read."""
+        """What a loss asks of the data, in order; of stored comparisons no text is read, unless they are changed."""
         for view in self.views:
+            if view.change is not None:
+                yield from (view[i] for i in range(len(view)))
+                continue
             kept = np.zeros(len(view.part), dtype=bool)
             kept[view.rows] = True
             yield from (item for item, keep in zip(view.part.preferences(), kept) if keep)

@@ -54,7 +54,7 @@ class Encoded:
         response_ids: one (t,) int64 array for each response, closed by the end-of-turn token.
         grids: layout of each image, as its family counts it.
         patches: uint8 patches or tiles of each image, one per row; empty before pixels are read.
-        pairs, ties, ranks, scores, weight, id, source, category: as in the comparison.
+        pairs, ties, ranks, scores, text_rewards, weight, id, source, category: as in the comparison.
     """
 
     prefix_ids: np.ndarray
@@ -67,6 +67,7 @@ class Encoded:
     ties: tuple[tuple[int, int], ...] = ()
     ranks: tuple[int, ...] | None = None
     scores: tuple[float, ...] | None = None
+    text_rewards: tuple[float, ...] | None = None
     weight: float = 1.0
     id: str = ""
     source: str = ""
@@ -145,8 +146,8 @@ class Encoder:
         lengths = Lengths(len(prefix_ids), tuple(map(len, response_ids)), tuple(counts))
         return Encoded(
             prefix_ids, position_ids, next_position, response_ids, grids, lengths, pairs=comparison.pairs,
-            ties=comparison.ties, ranks=comparison.ranks, scores=comparison.scores, weight=comparison.weight, id=comparison.id,
-            source=comparison.source, category=comparison.category, patches=patches,
+            ties=comparison.ties, ranks=comparison.ranks, scores=comparison.scores, text_rewards=comparison.text_rewards,
+            weight=comparison.weight, id=comparison.id, source=comparison.source, category=comparison.category, patches=patches,
         )  # fmt: skip
 
     def length(self, comparison: Comparison) -> Lengths:

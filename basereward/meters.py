@@ -21,9 +21,13 @@ class Meter:
     """Collects rewards between two log lines.
 
     Rewards stay on the device until ``drain``, so that logging does not stop the device at every pack.
+
+    Args:
+        loss: what it measures is reported too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
         self.seen: list[tuple[Pack, torch.Tensor]] = []
         self.seconds = self.started = 0.0
 
@@ -53,9 +57,10 @@ class Meter:
             rewards.append(reward_R)
         numbers = pair_numbers(np.concatenate(better), np.concatenate(worse), sources)
         numbers |= reward_numbers(np.concatenate(rewards))
+        numbers |= means([self.loss.measures(reward_R.float(), pack.labels) for pack, reward_R in self.seen])
         tokens, comparisons = sum(pack.num_tokens for pack, _ in self.seen), sum(len(pack.ids) for pack, _ in self.seen)
         numbers |= {"tokens_per_second": tokens / self.seconds, "comparisons_per_second": comparisons / self.seconds}
-        self.__init__()
+        self.__init__(self.loss)
         return numbers
 
 
@@ -81,15 +86,24 @@ def reward_numbers(rewards: np.ndarray) -> dict[str, float]:
     return {"reward_mean": float(np.mean(rewards)), "reward_std": float(np.std(rewards))}
 
 
+def means(measured: Sequence[dict[str, torch.Tensor]]) -> dict[str, float]:
+    """Name -> mean over all packs of what a loss measures; a name without numbers is left out."""
+    joined = {name: torch.cat([values[name] for values in measured]) for name in (measured[0] if measured else ())}
+    return {name: values.mean().item() for name, values in joined.items() if len(values)}
+
+
 def evaluate_comparisons(scorer: Scorer, comparisons: Sequence[Comparison], loss: Loss) -> dict[str, float]:
     """Loss (weighted mean over comparisons), accuracy, ties, margin, per-source accuracy and reward statistics."""
-    rewards, better, worse, sources, losses, weights = [], [], [], [], [], []
+    rewards, better, worse, sources, losses, weights, measured = [], [], [], [], [], [], []
     for comparison, reward_N in zip(comparisons, scorer.score_comparisons(comparisons)):
         better += [reward_N[p.better] for p in comparison.pairs]
         worse += [reward_N[p.worse] for p in comparison.pairs]
         sources += [comparison.source] * len(comparison.pairs)
         rewards.append(reward_N)
-        losses.append(float(loss(torch.from_numpy(reward_N), Labels.of([comparison]))[0]))
+        labels, reward_R = Labels.of([comparison]), torch.from_numpy(reward_N)
+        losses.append(float(loss(reward_R, labels)[0]))
+        measured.append(loss.measures(reward_R, labels))
         weights.append(comparison.weight)
     numbers = {"loss": float(np.average(losses, weights=weights))}
-    return numbers | pair_numbers(np.array(better), np.array(worse), sources) | reward_numbers(np.concatenate(rewards))
+    numbers |= pair_numbers(np.array(better), np.array(worse), sources) | means(measured)
+    return numbers | reward_numbers(np.concatenate(rewards))

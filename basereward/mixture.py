@@ -26,6 +26,7 @@ from basereward.errors import ConfigError, DataError, near_matches
 from basereward.overlap.check import check_overlap, check_values
 from basereward.problems import counted, in_words
 from basereward.recipes import ON_ERROR, Reader, Recipe
+from basereward.reward_files import RewardFiles, check_given, check_there
 from basereward.shares import KEYS, Mixture, Share, read_share
 from basereward.split import set_apart
 from basereward.store.identity import folder_of, identity, may_be_prepared, store_root
@@ -33,6 +34,7 @@ from basereward.store.stored import Stored
 from basereward.store.writing import is_complete
 
 log = logging.getLogger(__name__)
+SCORES = "data.text_only_scores"
 CUSTOM = "basereward.data_recipes.custom.Custom"
 
 
@@ -64,6 +66,11 @@ class DataSettings:
     `~/.cache/basereward/prepared`, when null. A source that is complete there is not read again."""
     on_error: str = "fail"
     """fail: one error with the problems of all rows of a source. skip: rows with problems are left out and counted."""
+    without_images: bool = False
+    """All pictures are removed after the split: to train a text-only model on the same rows."""
+    text_only_scores: Any = None
+    """Output of `basereward score` with `blind=true`, or {source: output}, `val` being the source of `val`: the rewards of a
+    text-only model, met by id, for a loss that needs them."""
     clean: dict[str, Any] | None = None
     """Which comparisons are left out, and why: keys of `cleaning.settings.CleanSettings`; null leaves out none."""
     overlap: str | None = "report"
@@ -110,8 +117,9 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     given, val_accounts = (
         _read_all({"val": _val_node(settings)}, settings, "data") if settings.val is not None else (Comparisons([]), {})
     )
-    comparisons, overlap = _compared(_cleaned(comparisons, accounts, settings), given, accounts, settings)
-    comparisons = named(comparisons)
+    # Named before any is left out: files of rewards meet the same comparisons whatever cleaning takes.
+    comparisons = _cleaned(named(comparisons), accounts, settings)
+    comparisons, overlap = _compared(comparisons, given, accounts, settings)
     split_seed = seed if settings.seed is None else settings.seed
     if settings.val is None:
         limits = {"fraction": settings.val_fraction, "maximum": settings.val_max, "seed": split_seed}
@@ -124,6 +132,11 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     renamed = sum(len(view.names) for view in comparisons.views)
     split |= {"train": len(train), "val": len(val), "val_ids": [item.id for item in val], "ids_made_unique": renamed}
     split["val_groups"] = sorted({item.group for item in val})
+    if settings.text_only_scores is not None:
+        rewards = RewardFiles(settings.text_only_scores, (*accounts, *val_accounts), SCORES)
+        train, val = train.map(rewards.attach), val.map(rewards.attach)
+    if settings.without_images:
+        train, val = train.without_images(), val.without_images()
     return DataBundle(train, val, {"sources": accounts, "val_sources": val_accounts, "split": split, "overlap": overlap}, mixture)
 
 
@@ -138,6 +151,7 @@ def check_sources(data_cfg: Mapping) -> None:
         missing = [file for file in recipe.files() if not file.exists()]
         if missing:
             raise DataError(f"expected data at {missing[0]}; found nothing to read; correct the path of {recipe.source}")
+    check_there(data_cfg.get("text_only_scores"), SCORES)
 
 
 def source_recipes(data_cfg: Mapping) -> dict[str, Recipe]:
@@ -232,6 +246,9 @@ def _settings(cfg: Mapping) -> DataSettings:
     if settings.on_error not in ON_ERROR:
         known = near_matches(str(settings.on_error), ON_ERROR)
         raise ConfigError(f"data.on_error: expected {' or '.join(ON_ERROR)}; found {settings.on_error!r}; {known}")
+    if not isinstance(settings.without_images, bool):
+        raise ConfigError(f"data.without_images: expected true or false; found {settings.without_images!r}; correct it")
+    check_given(settings.text_only_scores, SCORES)
     read_settings(settings.clean)
     check_values(settings.overlap, settings.overlap_with)
     if not isinstance(settings.val_max, int) or settings.val_max < 0:

@@ -55,6 +55,8 @@ class Comparison:
     """Higher is better; only when the row had scores."""
     ties: tuple[tuple[int, int], ...] = ()
     """Pairs of responses with equal ranks or scores, the first index below the second."""
+    text_rewards: tuple[float, ...] | None = None
+    """What a model that sees no pictures gives for the responses; with `data.text_only_scores`."""
     meta: Mapping = field(default_factory=dict)
     where: str = ""
     """`file:line`, for messages."""

@@ -208,10 +208,16 @@ class ScoreSettings:
 
     model: str
     """A run, a checkpoint folder, an exported folder, or a Hub id."""
-    input: str
-    """A file of comparisons: .jsonl, .json, .parquet, .arrow; rows without preferences are scored too."""
     output: str
-    """File to write: one JSON line for each row, in the order of the input."""
+    """File to write: one JSON line for each row, in the order of the input; of `data`, training rows and then validation rows."""
+    input: str | None = None
+    """A file of comparisons: .jsonl, .json, .parquet, .arrow; rows without preferences are scored too."""
+    data: dict[str, Any] | None = None
+    """Instead of ``input``: the config node of the data, as of ``basereward train``; every comparison under the id it has there."""
+    run: dict[str, Any] = field(default_factory=lambda: {"seed": 0})
+    """With ``data``: ``seed`` of the training run, which draws the demo's rows."""
+    blind: bool = False
+    """Score with all images removed."""
     image_root: str | None = None
     """Folder that relative image paths start from; the folder of the input file when null."""
     dtype: str = "float32"

@@ -142,6 +142,12 @@ def check(settings: TrainSettings, *, here: bool = False) -> None:
     if not settings.keeps_head:
         check_output_bias(head, loss, settings)
     check_places(settings)
+    if here and loss.needs_text_rewards and not settings.data.get("text_only_scores"):
+        raise ConfigError(
+            f"data.text_only_scores: {loss.name} needs the rewards of a text-only model, found none; train one with "
+            "data.without_images=true, score the same data with basereward score data=... blind=true, and name the output here "
+            "(docs/heads_and_losses.md)"
+        )
 
 
 def enter_run_directory(stack: ExitStack, settings: TrainSettings) -> Path:

@@ -62,7 +62,7 @@ class RewardTrainer(Trainer):
     ):  # fmt: skip
         one_device(args)
         self.sampler = BatchSampler(order, args.per_device_train_batch_size)
-        self.meter = Meter()
+        self.meter = Meter(loss)
         super().__init__(model=model, args=args, train_dataset=dataset, eval_dataset=val,
                          callbacks=[EpochOrder(self.sampler), StepClock(self.meter), *callbacks])  # fmt: skip
         self.remove_callback(PrinterCallback)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from basereward.cleaning.language import language
 from basereward.cleaning.settings import CleanSettings
-from basereward.errors import ConfigError, DataError, near_matches
 from basereward.fingerprints.text import prompt_text
 from basereward.records import Comparison
+from basereward.reward_files import RewardFiles
 
 Filter = Callable[[Comparison], str | None]
 """A comparison -> why it is left out, in words that are the same for all such comparisons; None when it stays."""
-
-NO_SCORE = "no rewards for its id"
-TWO_SCORES = "two rewards for its id"
 
 
 def filters(settings: CleanSettings, sources: tuple[str, ...]) -> list[Filter]:
@@ -93,22 +88,16 @@ def margin_filter(node: Mapping, sources: tuple[str, ...]) -> Filter:
         ConfigError: a file for a source that is not there.
         DataError: a file that is no output of ``basereward score``.
     """
-    given = node["scores"]
-    files = dict(given) if isinstance(given, Mapping) else dict.fromkeys(sources, given)
-    for name in files:
-        if name not in sources:
-            raise ConfigError(f"data.clean.margin.scores.{name}: no such source; {near_matches(str(name), sources)}")
-    rewards = {file: read_rewards(Path(file)) for file in set(files.values())}
+    files = RewardFiles(node["scores"], sources, "data.clean.margin.scores")
     least, most = node.get("min"), node.get("max")
 
     def reason(comparison: Comparison) -> str | None:
-        if comparison.source not in files:
+        if not files.covers(comparison.source):
             return None
-        file = files[comparison.source]
-        found = rewards[file].get(comparison.id, NO_SCORE)
+        found = files.of(comparison)
         if isinstance(found, str):
             return found
-        margin = margin_of(comparison, found, file)
+        margin = margin_of(comparison, found)
         if least is not None and margin < least:
             return "margin too small"
         return "margin too large" if most is not None and margin > most else None
@@ -116,31 +105,7 @@ def margin_filter(node: Mapping, sources: tuple[str, ...]) -> Filter:
     return reason
 
 
-def margin_of(comparison: Comparison, rewards: list[float], file: str) -> float:
+def margin_of(comparison: Comparison, rewards: Sequence[float]) -> float:
     """By how much the better response of a pair leads, mean over the pairs; 0 where all are tied."""
-    if len(rewards) != comparison.num_responses:
-        raise DataError(
-            f"{comparison.where} ({comparison.id}): expected {comparison.num_responses} rewards, found {len(rewards)} in {file}; "
-            "score these rows again: the file is about others"
-        )
     leads = [rewards[pair.better] - rewards[pair.worse] for pair in comparison.pairs]
     return sum(leads) / len(leads) if leads else 0.0
-
-
-def read_rewards(file: Path) -> dict[str, list[float] | str]:
-    """Id -> rewards, or why there are none: the row could not be scored, or two rows have the id."""
-    found: dict[str, list[float] | str] = {}
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"data.clean.margin.scores: expected a file, found {file} ({error.strerror}); correct the path") from None
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            name, rewards = row["id"], row.get("rewards", NO_SCORE)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(
-                f"{file}:{number}: expected a line of basereward score, with id and rewards; found {line[:60]!r}; give its output"
-            ) from None
-        found[name] = TWO_SCORES if name in found else rewards
-    return found

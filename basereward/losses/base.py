@@ -33,6 +33,8 @@ class Loss:
     """Which of ``margin``, ``probability``, ``weight`` (of pairs) have an effect; data that set another are refused."""
     needs_scores: ClassVar[bool] = False
     """Whether every comparison must have scores."""
+    needs_text_rewards: ClassVar[bool] = False
+    """Whether every comparison must have the rewards of a text-only model."""
     sees_shift: ClassVar[bool] = False
     """Whether the loss changes when all rewards of a comparison move by the same amount. If not, an output bias of the head has
     the gradient 0."""
@@ -40,6 +42,10 @@ class Loss:
     def __call__(self, reward_R: torch.Tensor, labels: Labels) -> torch.Tensor:
         """(R,) rewards -> (C,) losses, in the rewards' dtype."""
         raise NotImplementedError
+
+    def measures(self, reward_R: torch.Tensor, labels: Labels) -> dict[str, torch.Tensor]:
+        """Name -> numbers, whose mean is logged under that name beside the loss; none unless a loss says so."""
+        return {}
 
     @property
     def name(self) -> str:
@@ -86,6 +92,10 @@ class Loss:
         if self.needs_scores:
             yield (lambda item: item.scores is None, "comparisons with `scores`",
                    "give them scores, leave the source out, or choose another loss")  # fmt: skip
+        if self.needs_text_rewards:
+            yield (lambda item: getattr(item, "text_rewards", None) is None, "comparisons with rewards of a text-only model",
+                   "score them without their images (basereward score data=... blind=true) and name the output in "
+                   "data.text_only_scores, leave them out, or choose another loss")  # fmt: skip
         if not self.reads_ties:
             yield (lambda item: not item.pairs, "at least one pair that is not tied in each comparison",
                    "set keep_ties=false, or choose a loss that reads ties (rao_kupper, bradley_terry_ties)")  # fmt: skip

@@ -34,7 +34,11 @@ class BradleyTerry(Loss):
 
     def __call__(self, reward_R: torch.Tensor, labels: Labels) -> torch.Tensor:
         """(R,) rewards -> (C,) losses, in the rewards' dtype."""
+        return labels.mean_over_pairs(self.losses_of_pairs(reward_R, labels))
+
+    def losses_of_pairs(self, reward_R: torch.Tensor, labels: Labels) -> torch.Tensor:
+        """(R,) rewards -> (P,) losses, each at least 0."""
         gap_P = reward_R[labels.better_P] - reward_R[labels.worse_P] - labels.margin_P.to(reward_R.dtype)
         wrong_P = 1 - labels.probability_P.to(reward_R.dtype)
         wrong_P = wrong_P + self.label_smoothing * (1 - 2 * wrong_P)
-        return labels.mean_over_pairs(wrong_P * gap_P - F.logsigmoid(gap_P))
+        return wrong_P * gap_P - F.logsigmoid(gap_P)

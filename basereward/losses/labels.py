@@ -24,7 +24,10 @@ class Preference(Protocol):
 
 
 class Preferences(Protocol):
-    """Anything with responses and an order among them: a comparison, encoded (then with ``lengths``) or not."""
+    """Anything with responses and an order among them: a comparison, encoded (then with ``lengths``) or not.
+
+    It may have ``text_rewards``: those that a text-only model gives to its responses.
+    """
 
     pairs: Sequence[Preference]
     ties: Sequence[tuple[int, int]]
@@ -52,6 +55,7 @@ class Labels:
         comparison_R: (R,) int64.
         rank_R: (R,) int64, 0 is the best; -1 where a row has no ranks.
         score_R: (R,) float32, higher is better; NaN where a row has no scores.
+        text_reward_R: (R,) float32, reward of a model that sees no pictures; NaN where it is not known.
         length_R: (R,) int64, tokens of the response with its end token; -1 where it was not encoded.
         weight_C: (C,) float32, weight of each comparison in the loss of its batch.
     """
@@ -68,6 +72,7 @@ class Labels:
     comparison_R: torch.Tensor
     rank_R: torch.Tensor
     score_R: torch.Tensor
+    text_reward_R: torch.Tensor
     length_R: torch.Tensor
     weight_C: torch.Tensor
 
@@ -86,8 +91,9 @@ class Labels:
             better_P=whole(better), worse_P=whole(worse), margin_P=real(margin), weight_P=real(weight),
             probability_P=real(probability), comparison_P=whole(comparison), left_T=whole(left), right_T=whole(right),
             comparison_T=whole(tied_comparison), comparison_R=torch.arange(len(items)).repeat_interleave(whole(counts)),
-            rank_R=whole([x for ranks, _, _ in known for x in ranks]), score_R=real([x for _, scores, _ in known for x in scores]),
-            length_R=whole([x for _, _, lengths in known for x in lengths]), weight_C=real([item.weight for item in items]),
+            rank_R=whole([x for ranks, *_ in known for x in ranks]), score_R=real([x for _, scores, *_ in known for x in scores]),
+            text_reward_R=real([x for *_, rewards, _ in known for x in rewards]),
+            length_R=whole([x for *_, lengths in known for x in lengths]), weight_C=real([item.weight for item in items]),
         )  # fmt: skip
 
     def to(self, device: torch.device) -> Labels:
@@ -111,11 +117,12 @@ class Labels:
         return self.mean_per_comparison(loss_P, self.weight_P, self.comparison_P)
 
 
-def _responses(item: Preferences) -> tuple[Iterable[int], Iterable[float], Iterable[int]]:
-    """Ranks, scores and lengths of one comparison's responses, with the marks of what is not known."""
-    n = item.num_responses
+def _responses(item: Preferences) -> tuple[Iterable[int], Iterable[float], Iterable[float], Iterable[int]]:
+    """Ranks, scores, text-only rewards and lengths of one comparison's responses, with the marks of what is not known."""
+    unknown, no_number = [-1] * item.num_responses, [float("nan")] * item.num_responses
     lengths = getattr(item, "lengths", None)
-    return item.ranks or [-1] * n, item.scores or [float("nan")] * n, lengths.responses if lengths else [-1] * n
+    rewards = getattr(item, "text_rewards", None) or no_number
+    return item.ranks or unknown, item.scores or no_number, rewards, lengths.responses if lengths else unknown
 
 
 def columns(rows: Sequence[tuple], count: int) -> Sequence[Sequence]:

@@ -56,6 +56,11 @@ class Sum(Loss):
         return any(term.needs_scores for _, term in self.terms.values())
 
     @property
+    def needs_text_rewards(self) -> bool:
+        """Whether any of its terms does."""
+        return any(term.needs_text_rewards for _, term in self.terms.values())
+
+    @property
     def sees_shift(self) -> bool:
         """Whether any of its terms does."""
         return any(term.sees_shift for _, term in self.terms.values())
@@ -64,6 +69,10 @@ class Sum(Loss):
     def name(self) -> str:
         """The names of its terms' classes."""
         return " + ".join(term.name for _, term in self.terms.values())
+
+    def measures(self, reward_R: torch.Tensor, labels: Labels) -> dict[str, torch.Tensor]:
+        """What its terms measure, by name."""
+        return {name: values for _, term in self.terms.values() for name, values in term.measures(reward_R, labels).items()}
 
     def __call__(self, reward_R: torch.Tensor, labels: Labels) -> torch.Tensor:
         """(R,) rewards -> (C,) losses, in the rewards' dtype."""

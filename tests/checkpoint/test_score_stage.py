@@ -91,16 +91,16 @@ class Stop(BaseException):
 
 def interrupt_after(monkeypatch, count: int) -> None:
     """Ends scoring with ``Stop`` at the window after ``count`` rows."""
-    right, left = score.score_rows, [count]
+    right, left = score.score_items, [count]
 
-    def limited(rm, recipe, rows):
+    def limited(rm, items, **options):
         if not left[0]:
             raise Stop
         left[0] -= 1
-        yield from right(rm, recipe, rows)
+        yield from right(rm, items, **options)
 
     monkeypatch.setattr(score, "WINDOW", 1)
-    monkeypatch.setattr(score, "score_rows", limited)
+    monkeypatch.setattr(score, "score_items", limited)
 
 
 def test_an_interrupted_output_is_continued(settings, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +23,7 @@ class Item:
     ties: tuple[tuple[int, int], ...] = ()
     ranks: tuple[int, ...] | None = None
     scores: tuple[float, ...] | None = None
+    text_rewards: tuple[float, ...] | None = None
 
 
 def ranking(*ranks: int, margin: float = 0.0) -> Comparison:
@@ -37,7 +38,9 @@ def scored(*scores: float, margin: float = 0.0) -> Comparison:
 
 def _row(values, key: str, margin: float) -> Comparison:
     responses = [f"answer {index}" for index in range(len(values))]
-    return parse_row({"prompt": "?", "responses": responses, key: list(values), "margin": margin}, where="row", keep_ties=True)
+    row = {"prompt": "?", "responses": responses, key: list(values), "margin": margin}
+    item = parse_row(row, where="row", keep_ties=True)
+    return replace(item, text_rewards=tuple(0.5 * value - 0.125 * value**2 for value in values))
 
 
 def labels_of_pairs(count: int, margin_P: torch.Tensor) -> Labels:
@@ -45,7 +48,8 @@ def labels_of_pairs(count: int, margin_P: torch.Tensor) -> Labels:
     index, ones, none = torch.arange(count), torch.ones(count, dtype=torch.float64), torch.zeros(0, dtype=torch.int64)
     return Labels(
         better_P=index, worse_P=index + count, margin_P=margin_P, weight_P=ones, probability_P=ones, comparison_P=index, left_T=none,
-        right_T=none, comparison_T=none, comparison_R=index.repeat(2), rank_R=index, score_R=ones, length_R=index, weight_C=ones,
+        right_T=none, comparison_T=none, comparison_R=index.repeat(2), rank_R=index, score_R=ones, text_reward_R=ones, length_R=index,
+        weight_C=ones,
     )  # fmt: skip
 
 

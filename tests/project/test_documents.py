@@ -55,6 +55,9 @@ def workplace(tmp_path_factory, tiny_folder) -> Path:
         (folder / name).write_text(json.dumps(row) + "\n", encoding="utf-8")
     (folder / "hh-rlhf" / "harmless-base").mkdir(parents=True)  # a copy of that repository
     (folder / "hh-rlhf" / "harmless-base" / "test.jsonl.gz").touch()
+    (folder / "blind.jsonl").write_text(
+        '{"id": "my_pairs.jsonl:1", "source": "custom", "rewards": [0.5, 0.25]}\n', encoding="utf-8"
+    )
     return folder
 
 

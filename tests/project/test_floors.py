@@ -17,12 +17,12 @@ FLOORS = {
     " text_tables",
     "1 maths": "losses heads pooling optimizers metrics",
     "2 data": "images fingerprints image_checks reading cards columns hub data_place"
-    " nested screening recipes data_recipes cleaning overlap shares against_paper split store comparisons mixture demo",
+    " nested screening recipes data_recipes reward_files cleaning overlap shares against_paper split store comparisons mixture demo",
     "3 encoding": "chat patches backbones encode lengths tree packing",
     "4 model": "attention backbone model parts adapters",
     "5 run": "foreign adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
-    "7 stages": "exported report checks trainable start train evaluate score export data_prepare data_check show data_show",
+    "7 stages": "exported report checks trainable start train evaluate score_input score export data_prepare data_check show data_show",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
