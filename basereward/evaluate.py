@@ -16,7 +16,8 @@ from basereward.compose import to_yaml
 from basereward.config import build
 from basereward.errors import ConfigError, DataError
 from basereward.judging import judged_pairs, results, summary, table
-from basereward.overlap.account import sentence
+from basereward.overlap.account import found_of, sentence
+from basereward.overlap.known import content_of
 from basereward.places import check_folder
 from basereward.records import Comparison, without_images
 from basereward.report import EVAL, render
@@ -55,7 +56,7 @@ def run(settings: EvaluateSettings) -> int:
     renew_report(out)
     print(f"\n{benchmark.name}, version {benchmark.version}: {len(comparisons)} comparisons, {numbers['n']} pairs\n")
     print(table(numbers))
-    print(sentence(overlap, benchmark.name, benchmark.version))
+    print(sentence(overlap, benchmark.name, content_of(comparisons), overlap_entry(settings.benchmark)))
     if "without_overlap" in numbers:
         print(
             f"accuracy on the others: {100 * numbers['without_overlap']['accuracy']:.1f} of {numbers['without_overlap']['n']} pairs"
@@ -142,15 +143,23 @@ def overlap_numbers(
     """``overlap``: what was found of this benchmark when the run began, None where nobody looked; and ``without_overlap``, the
     results on the items that were not found, where some were and stayed in training.
     """
-    found = (overlap or {}).get("benchmarks", {}).get(benchmark.name)
-    if found is None or overlap is None:
+    content = content_of(comparisons)
+    match = found_of(overlap, benchmark.name, content)
+    if match is None or overlap is None:
         return {"overlap": None}
+    _, found = match
     numbers: dict[str, Any] = {"overlap": {"mode": overlap["mode"]} | found}
     others = sorted(set(range(len(comparisons))) - set(found["items"]))
-    if found["version"] == benchmark.version and found["items"] and others and overlap["mode"] != "drop":
+    if found["content"] == content and found["items"] and others and overlap["mode"] != "drop":
         pairs = judged_pairs([comparisons[i] for i in others], [rewards[i] for i in others])
         numbers["without_overlap"] = summary(pairs)
     return numbers
+
+
+def overlap_entry(node: Mapping[str, Any]) -> str | None:
+    """What names a file that is judged on in ``data.overlap_with``; None for a benchmark, which its name does."""
+    path, recipe = node.get("path"), node.get("recipe")
+    return f"{{recipe: {recipe}, path: {path}}}" if path and isinstance(recipe, str) else path
 
 
 def header(settings: EvaluateSettings, benchmark: Benchmark, rm: scorer.Scorer) -> dict[str, Any]:

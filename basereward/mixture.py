@@ -76,7 +76,7 @@ class DataSettings:
     overlap: str | None = "report"
     """What becomes of comparisons that stand in a benchmark of `overlap_with`: report, drop or fail; null does not look."""
     overlap_with: list[Any] = field(default_factory=list)
-    """Names of conf/benchmark, files of comparisons, or config nodes of benchmarks or recipes."""
+    """Names of conf/benchmark or conf/recipe, files of comparisons, `{recipe: <name>, path: <copy>}`, or config nodes of either."""
     overlap_pictures: bool = True
     """Also compare pictures, where a benchmark has them; every training picture is decoded once more."""
     seed: int | None = None

@@ -12,7 +12,7 @@ import numpy as np
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.overlap.account import account, overlap_table
 from basereward.overlap.find import find, rows_found
-from basereward.overlap.listed import node_of, read_all
+from basereward.overlap.listed import check_entry, read_all
 from basereward.records import Comparison
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def check_values(mode: object, entries: object) -> None:
             f"data.overlap_with: expected what to compare with, since data.overlap is {mode}; found nothing; name some"
         )
     for number, entry in enumerate(entries if mode is not None else ()):
-        node_of(entry, f"data.overlap_with[{number}]")
+        check_entry(entry, f"data.overlap_with[{number}]")
 
 
 def check_overlap(
@@ -53,7 +53,7 @@ def check_overlap(
     Raises:
         DataError: `mode="fail"` and something was found; or a benchmark cannot be read (not with "report").
     """
-    known, unread = read_all(entries, must_be_read=mode != "report")
+    known, unread = read_all(entries, must_be_read=mode != "report", by_picture=by_picture)
     hits, sources = find(chain(comparisons, val), known, by_picture=by_picture)
     count = len(comparisons)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -36,6 +38,18 @@ def answers_of(comparison: Comparison) -> Answers:
     return Answers(question, long, short)
 
 
+def content_of(comparisons: Sequence[Comparison]) -> str:
+    """SHA-256 of all questions and responses in their order: what two copies of a benchmark share, whatever their names and files.
+
+    Ids, labels and pictures do not count: a copy may lack them, and what is found where does not depend on them.
+    """
+    digest_of_all = hashlib.sha256()
+    for item in comparisons:
+        texts = [prompt_text(item.messages), *item.responses]
+        digest_of_all.update(json.dumps(texts).encode("ascii") + b"\n")
+    return digest_of_all.hexdigest()
+
+
 @dataclass
 class Known:
     """One benchmark, ready to be found in training data."""
@@ -43,6 +57,10 @@ class Known:
     name: str
     version: str
     ids: list[str]
+    content: str = ""
+    """As `content_of` says."""
+    texts_alone: int = 0
+    """Items whose pictures are not at hand, so that only their texts are looked for."""
     questions: list[int] = field(default_factory=list)
     long: dict[int, list[int]] = field(default_factory=dict)
     """Key of a long response -> the items that have it."""
@@ -54,9 +72,9 @@ class Known:
     """The item of each of them."""
 
     @classmethod
-    def of(cls, name: str, version: str, comparisons: Sequence[Comparison]) -> Known:
+    def of(cls, name: str, version: str, comparisons: Sequence[Comparison], *, texts_alone: int = 0) -> Known:
         """The keys of all items, which are numbered in their order."""
-        known = cls(name, version, [item.id for item in comparisons])
+        known = cls(name, version, [item.id for item in comparisons], content_of(comparisons), texts_alone)
         for number, item in enumerate(comparisons):
             answers = answers_of(item)
             known.questions.append(answers.question)

@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 from drawn import jpeg, picture_rates, planted_rows, png, text_rates, texture
 
-from basereward.errors import ConfigError, DataError
+from basereward.compose import compose
+from basereward.errors import ConfigError, DataError, MissingDependency
 from basereward.fingerprints.text import is_long
+from basereward.hub import unreachable
 from basereward.mixture import check_sources, load_data
 from basereward.overlap.account import account, overlap_table, sentence
 from basereward.overlap.find import PICTURE, QUESTION, RESPONSE, find, rows_found
-from basereward.overlap.known import Known
+from basereward.overlap.known import Known, content_of
+from basereward.overlap.listed import node_of
 from basereward.records import Comparison, parse_row
+from basereward.settings import TrainSettings
 
 CUSTOM = "basereward.data_recipes.custom.Custom"
 DESCRIBE = "Describe this image in detail."
@@ -125,10 +129,16 @@ def test_the_account_of_two_sources():
     assert (
         lines[2].split() == ["bench", "in", "mine", "3", "(100.0%)", "2", "1", "0"] and lines[4] == "not checked: far: no network"
     )
-    assert sentence(everything, "bench", "7") == "overlap with the training data: 2 (66.7%) of its comparisons; 3 in mine"
-    assert "that was version 7" in sentence(everything, "bench", "8")
-    assert "not checked" in sentence(everything, "far", "1") and "not checked" in sentence(None, "bench", "7")
-    assert "left out of training" in sentence(everything | {"mode": "drop"}, "bench", "7")
+    found = "overlap with the training data: 2 (66.7%) of its comparisons; 3 in mine"
+    assert sentence(everything, "bench", known.content) == found
+    assert sentence(everything, "copy", known.content) == f"{found}; looked for as bench"
+    assert "that was on other rows, version 7: training with data.overlap_with=[b.jsonl]" in sentence(
+        everything, "bench", "", "b.jsonl"
+    )
+    assert "not checked (no network)" in sentence(everything, "far", "") and "not checked;" in sentence(
+        None, "bench", known.content
+    )
+    assert "left out of training" in sentence(everything | {"mode": "drop"}, "bench", known.content)
 
 
 def write(path, rows):
@@ -197,6 +207,83 @@ def test_a_benchmark_that_cannot_be_read(files, tmp_path):
         load_data(config | {"overlap": "drop"}, seed=0)
 
 
+@pytest.fixture
+def vl(tmp_path, images):
+    """Three rows in the shape of VL-RewardBench, of which the last alone has its picture; and training rows that repeat the others."""
+    texts = [[SOCCER, "Soccer."], [KITCHEN, "Kitchen."], ["Red.", "Blue."]]
+    rows = [
+        {"id": f"RLAIF-{i}", "query": f"q{i}?", "response": answers, "human_ranking": [0, 1], "image": f"{i}.png"}
+        for i, answers in enumerate(texts)
+    ]
+    (tmp_path / "2.png").write_bytes(png(images[0]))
+    (tmp_path / "copy.jpg").write_bytes(jpeg(images[0]))
+    train = [{"prompt": f"p{i}", "chosen": f"good {i}", "rejected": "bad"} for i in range(5)]
+    train += [
+        {"prompt": "q1?", "chosen": KITCHEN, "rejected": SOCCER},
+        {"prompt": "p", "chosen": "a", "rejected": "b", "images": ["copy.jpg"]},
+    ]
+    return write(tmp_path / "vl.jsonl", rows), write(tmp_path / "mine.jsonl", train)
+
+
+def test_a_recipe_by_its_name_with_a_copy_of_which_pictures_are_missing(vl, caplog):
+    entry = {"recipe": "vl_rewardbench", "path": vl[0]}
+    with caplog.at_level("INFO"):
+        overlap = load_data({"path": vl[1], "overlap_with": [entry]}, seed=0).manifest["overlap"]
+    found = overlap["benchmarks"]["vl_rewardbench"]
+    assert (found["comparisons"], found["texts_alone"], found["items"]) == (3, 2, [0, 1, 2])
+    assert found["sources"]["custom"]["by"] == {RESPONSE: 1, QUESTION: 0, PICTURE: 1}
+    assert "vl_rewardbench: the pictures of 2 comparisons are not at hand; looked for by their texts alone" in caplog.text
+    texts = load_data({"path": vl[1], "overlap_with": [entry], "overlap_pictures": False}, seed=0).manifest["overlap"]
+    alone = texts["benchmarks"]["vl_rewardbench"]
+    assert (alone["items"], alone["texts_alone"], alone["content"]) == ([0, 1], 0, found["content"])
+
+
+def test_a_file_whose_pictures_are_missing_is_compared_by_its_texts(files, tmp_path):
+    row = {"prompt": DESCRIBE, "chosen": SOCCER, "rejected": "Soccer.", "images": ["gone.png"]}
+    benchmark = write(tmp_path / "bare.jsonl", [row])
+    found = load_data({"path": files[0], "overlap_with": [benchmark]}, seed=0).manifest["overlap"]["benchmarks"]["bare"]
+    assert (found["found"], found["texts_alone"]) == (1, 1)
+
+
+def test_one_recipe_twice_under_two_names(vl):
+    entries = [{"recipe": "vl_rewardbench", "path": vl[0]}, {"recipe": "vl_rewardbench", "path": vl[0], "source": "again"}]
+    found = load_data({"path": vl[1], "overlap_with": entries}, seed=0).manifest["overlap"]["benchmarks"]
+    assert list(found) == ["vl_rewardbench", "again"] and found["again"]["found"] == found["vl_rewardbench"]["found"]
+
+
+@pytest.mark.parametrize("library", [True, False])
+def test_a_benchmark_of_the_hub_without_a_network_or_without_its_library(library, files, monkeypatch):
+    def refuse(card, **_):
+        raise unreachable(card, "no network here") if library else MissingDependency(f"no datasets for {card.hub_id}")
+
+    monkeypatch.setattr("basereward.data_place.read_hub", refuse)
+    monkeypatch.setattr("basereward.data_place.commit_on_hub", lambda card: None)
+    config = {"path": files[0], "overlap_with": ["rm_bench", {"recipe": "judgebench", "split": "gpt", "source": "gpt"}, files[1]]}
+    overlap = load_data(config, seed=0).manifest["overlap"]
+    assert list(overlap["benchmarks"]) == ["held_out"] and list(overlap["not_checked"]) == ["rm_bench", "gpt"]
+    assert ("no network here" in overlap["not_checked"]["rm_bench"]) == library and "not checked: gpt: " in overlap_table(overlap)
+    with pytest.raises((DataError, MissingDependency), match="THU-KEG/RM-Bench"):
+        load_data(config | {"overlap": "fail"}, seed=0)
+
+
+def test_the_content_is_that_of_all_texts_in_their_order():
+    items = [pair("q", "a", "b", id="1"), pair("q", "c", "d", id="2")]
+    copies = [pair("q", "a", "b", id="x", category="c"), pair("q", "c", "d", id="y")]
+    contents = [items, copies, items[::-1], items[:1], [items[0], pair("q", "c", "e")], [pair("Q", "a", "b"), items[1]]]
+    keys = [content_of(found) for found in contents]
+    assert keys[0] == keys[1] and len(set(keys)) == 5
+
+
+@pytest.mark.parametrize("name", ["basereward_mix", "basereward_mix_lite", "text_mix"])
+def test_the_mixtures_of_the_paper_are_compared_with_public_benchmarks(name):
+    data = compose("train", [f"data={name}", "backbone=tiny", "run.dir=none"], TrainSettings).data
+    nodes = [node_of(entry, "k") for entry in data["overlap_with"]]
+    assert [node["source"] for node in nodes] == [
+        "vl_rewardbench", "mm_rlhf_rewardbench", "judgebench", "judgebench_gpt", "rm_bench",
+    ]  # fmt: skip
+    assert nodes[3]["split"] == "gpt" and data["overlap"] == "report"
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -204,6 +291,14 @@ def test_a_benchmark_that_cannot_be_read(files, tmp_path):
         ({"overlap": "drop"}, r"data\.overlap_with: expected what to compare with"),
         ({"overlap_with": "demo"}, r"data\.overlap_with: expected a list.*write \[demo\]"),
         ({"overlap_with": ["dmeo"]}, r"data\.overlap_with\[0\]: found no benchmark.*did you mean 'demo'"),
+        ({"overlap_with": ["vl_rewrdbench"]}, r"found no benchmark, no recipe and no file.*did you mean 'vl_rewardbench'"),
+        (
+            {"overlap_with": [{"recipe": "rm_bnch"}]},
+            r"data\.overlap_with\[0\]: found no recipe 'rm_bnch'; did you mean 'rm_bench'",
+        ),
+        ({"overlap_with": [{"recipe": "ixc"}]}, r"data\.overlap_with\[0\]: path: expected a value, found none"),
+        ({"overlap_with": [{"recipe": "rm_bench", "pth": "x"}]}, r"data\.overlap_with\[0\]\.pth: RMBench takes no such key"),
+        ({"overlap_with": [{"recipe": "rm_bench", "path": "gone.json"}]}, r"data\.overlap_with\[0\]: expected .*gone\.json"),
         ({"overlap_with": [7]}, r"data\.overlap_with\[0\]: expected a benchmark's name"),
     ],
 )

@@ -53,6 +53,7 @@ def workplace(tmp_path_factory, tiny_folder) -> Path:
     row = {"prompt": "What colour is the car?", "images": ["cars/1.jpg"], "chosen": "Red.", "rejected": "Blue."}
     for name in ("my_pairs.jsonl", "pairs.jsonl", "held_out.jsonl"):
         (folder / name).write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (folder / "data.json").write_text("[]", encoding="utf-8")  # a copy of VL-RewardBench
     (folder / "hh-rlhf" / "harmless-base").mkdir(parents=True)  # a copy of that repository
     (folder / "hh-rlhf" / "harmless-base" / "test.jsonl.gz").touch()
     (folder / "blind.jsonl").write_text(

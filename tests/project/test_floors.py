@@ -13,8 +13,8 @@ PACKAGE = ROOT / "basereward"
 
 # From the ground up; on a floor, in the order in which rooms may see each other. A folder is one room.
 FLOORS = {
-    "0 words": "errors problems turns spellings preferences archive_index archive_parts archives records config settings compose runtime"
-    " text_tables",
+    "0 words": "errors problems turns spellings preferences archive_index archive_parts archives records config settings compose"
+    " named_recipes runtime text_tables",
     "1 maths": "losses heads pooling optimizers metrics",
     "2 data": "images fingerprints image_checks reading cards columns hub data_place"
     " nested screening recipes data_recipes reward_files cleaning overlap shares against_paper split store comparisons mixture demo",

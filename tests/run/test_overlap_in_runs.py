@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from run_settings import SMALL
 
 from basereward import cli
+from basereward.config import build
+from basereward.errors import ConfigError
+from basereward.hub import unreachable
 
 
 @pytest.fixture(scope="module")
@@ -52,4 +57,61 @@ def test_the_manifest_and_the_results_say_what_was_found(run_dir, capsys):
 def test_a_benchmark_that_nobody_looked_for(run_dir, capsys):
     results, printed = judge(run_dir, "val.jsonl", capsys)
     assert results["overlap"] is None and "without_overlap" not in results
-    assert "overlap with the training data: not checked; training with data.overlap_with=[val] checks it" in printed
+    assert (
+        f"overlap with the training data: not checked; training with data.overlap_with=[{run_dir.parent}/val.jsonl] checks it"
+        in printed
+    )
+
+
+@pytest.mark.skipif("BASEREWARD_REAL_DATA" not in os.environ, reason="set BASEREWARD_REAL_DATA to the folder of real rows")
+def test_planted_rows_of_a_public_benchmark_show_when_a_copy_of_it_is_judged(tmp_path, capsys, monkeypatch):
+    """Six of VL-RewardBench's first 40 rows in training data, under other case and with swapped responses; judged on the 40."""
+    monkeypatch.setattr("basereward.data_place.read_hub", _no_network)
+    rows = json.loads((Path(os.environ["BASEREWARD_REAL_DATA"]) / "vl_rewardbench" / "data.json").read_text())[:40]
+    (tmp_path / "copy.json").write_text(json.dumps(rows))
+    (tmp_path / "under_another_name.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    planted = [row for row in rows if min(map(len, row["response"])) > 120][:6]
+    train = [{"prompt": row["query"], "chosen": row["response"][1].upper(), "rejected": row["response"][0]} for row in planted]
+    train += [{"prompt": row["query"], "chosen": f"Answer {i}.", "rejected": f"No {i}."} for i, row in enumerate(rows)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train))
+    words = [word for word in SMALL if not word.startswith("data.") and word != "experiment=demo"]
+    overlap = [f"data.overlap_with=[{{recipe: vl_rewardbench, path: {tmp_path}/copy.json}}, mm_rlhf_rewardbench]"]
+    run = tmp_path / "run"
+    given = ["data=custom", f"data.path={tmp_path}/train.jsonl", "data.val_fraction=0.1", *overlap, "batch.max_length=null"]
+    assert cli.main(["train", "backbone=tiny", *given, *words, "run.max_steps=2", f"run.dir={run}"]) == 0
+    found = json.loads((run / "data_manifest.json").read_text())["overlap"]
+    assert list(found["not_checked"]) == ["mm_rlhf_rewardbench"]
+    items = found["benchmarks"]["vl_rewardbench"]["items"]
+    assert [rows[item] for item in items] == planted and found["benchmarks"]["vl_rewardbench"]["texts_alone"] == 40
+    judged = ["benchmark=custom", f"benchmark.path={tmp_path}/under_another_name.jsonl"]
+    assert cli.main(["evaluate", f"model={run}", *judged, "benchmark.recipe={recipe: vl_rewardbench, text_only: true}"]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "overlap with the training data: 6 (15.0%) of its comparisons; " in printed and "looked for as vl_rewardbench" in printed
+    )
+    results = json.loads((run / "eval" / "under_another_name" / "results.json").read_text())
+    assert results["overlap"]["found"] == 6 and results["without_overlap"]["n"] == 34
+
+
+def _no_network(card, **_):
+    raise unreachable(card, "no network here")
+
+
+def custom(**options):
+    node = {"_target_": "basereward.benchmarks.custom.CustomBenchmark", **options}
+    return build(node, key="benchmark")
+
+
+def test_a_file_in_another_shape_is_judged_by_the_name_of_a_recipe(tmp_path):
+    row = {"pair_id": "1", "source": "mmlu-pro-law", "question": "q", "response_A": "a", "response_B": "b", "label": "B>A"}
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    own = {"_target_": "basereward.data_recipes.judgebench.JudgeBench"}
+    recipes = ["judgebench", {"recipe": "judgebench", "split": None}, own | {"path": str(file)}]
+    for recipe in recipes:
+        (item,) = custom(path=str(file), recipe=recipe).comparisons()
+        assert (item.pairs[0].better, item.category) == (1, "knowledge")
+    with pytest.raises(ConfigError, match=r"benchmark\.recipe: found no recipe 'judgebnch'; did you mean 'judgebench'"):
+        custom(path=str(file), recipe="judgebnch")
+    with pytest.raises(ConfigError, match=r"expected a recipe that reads benchmark\.path=.*found one that reads other\.jsonl"):
+        custom(path=str(file), recipe=own | {"path": "other.jsonl"})
