@@ -12,6 +12,7 @@ import basereward
 from basereward import evaluate, export, judging, runtime, score, scorer
 from basereward.cli import main
 from basereward.errors import BaseRewardError, CheckpointError, ConfigError, DataError
+from basereward.recipes import Recipe
 from basereward.settings import EvaluateSettings, ExportSettings, ScoreSettings
 
 ROWS = [{"id": f"p{i}", "prompt": f"What is {i} + 1?", "chosen": f"{i + 1}.", "rejected": "No idea."} for i in range(5)]
@@ -148,14 +149,14 @@ def test_half_a_character_does_not_stop_a_file(scoring, tmp_path):
 
 
 def test_an_error_of_a_row_of_any_kind_is_its_own(scoring, tmp_path, monkeypatch):
-    right = score.Recipe.comparison
+    right = Recipe.comparison
 
     def comparison(self, row, where):
         if row["id"] == "p1":
             raise DataError("a row of another kind")
         return right(self, row, where)
 
-    monkeypatch.setattr(score.Recipe, "comparison", comparison)
+    monkeypatch.setattr(Recipe, "comparison", comparison)
     assert score.run(scoring(ROWS)) == 1
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert ["error" in line for line in lines] == [False, True, False, False, False]
