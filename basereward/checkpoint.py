@@ -26,6 +26,7 @@ from basereward.errors import CheckpointError
 from basereward.images import load_image
 from basereward.model import RewardModel
 from basereward.packing import collate
+from basereward.parts import part_of
 from basereward.records import Comparison
 from basereward.runtime import write_json, written_aside
 
@@ -71,8 +72,16 @@ def write(model: RewardModel, encoder: Encoder, folder: Path, *, probe: Sequence
 
 
 def write_probe(model: RewardModel, encoder: Encoder, folder: Path, comparisons: Sequence[Comparison]) -> None:
-    """Scores comparisons, whose images are the bytes of small files, and writes them with their rewards."""
+    """Scores comparisons, whose images are the bytes of small files, and writes them with their rewards.
+
+    Raises:
+        CheckpointError: a reward is nan or infinite.
+    """
     rows = [_probe_row(comparison, rewards_alone(model, encoder, comparison)) for comparison in comparisons]
+    for row in rows:
+        if not np.isfinite(row["rewards"]).all():
+            raise CheckpointError(f"probe {row['id']!r}: expected finite rewards, found {row['rewards']}: the model's weights hold nan "
+                                  "or inf, or values that overflow; nothing was written. Use an earlier checkpoint")  # fmt: skip
     write_json(folder / PROBE, {"dtype": str(coarsest_dtype(model)), "comparisons": rows})
 
 
@@ -84,7 +93,7 @@ def load(
     A folder may be another toolkit's too (``foreign``); it has no probe.
 
     Raises:
-        CheckpointError: files are missing, weights are missing or foreign, or the probe's rewards differ.
+        CheckpointError: files are missing, weights are missing, foreign or not finite, or the probe's rewards differ.
     """
     folder = resolve(path)
     config = fetch_config(folder)
@@ -95,6 +104,7 @@ def load(
         model = adapter_folder.load(Path(folder), config, dtype)
     else:
         model = _read_model(folder, config, dtype)
+    check_finite(model, folder)
     model, encoder = model.to(device).eval(), Encoder.from_folder(folder)
     try:
         check_probe(model, encoder, folder)
@@ -163,6 +173,18 @@ def resolve(path: str | Path) -> str | Path:
     return folder if folder.exists() else str(path)
 
 
+def check_finite(model: RewardModel, folder: str | Path) -> None:
+    """Refuses a head or pooling with nan or inf in its weights: every reward would be nan.
+
+    Raises:
+        CheckpointError: naming the weights.
+    """
+    broken = [name for name, weight in model.named_parameters() if part_of(name) == "head" and not torch.isfinite(weight).all()]
+    if broken:
+        raise CheckpointError(f"{folder}: expected finite weights, found nan or inf in {', '.join(broken[:4])}: the training that "
+                              "made it diverged, or the file is damaged; use an earlier checkpoint, or copy the folder again")  # fmt: skip
+
+
 def check_probe(model: RewardModel, encoder: Encoder, folder: str | Path) -> None:
     """Scores the stored probe again.
 
@@ -177,6 +199,9 @@ def check_probe(model: RewardModel, encoder: Encoder, folder: str | Path) -> Non
     dtype = coarsest_dtype(model)
     tolerance, scale = max(PROBE_TOLERANCE[dtype], PROBE_TOLERANCE[saved_dtype]), probe_scale(rows)
     for comparison, expected in rows:
+        if not np.isfinite(expected).all():
+            raise CheckpointError(f"{Path(folder) / PROBE}: expected finite rewards of comparison {comparison.id!r}, found "
+                                  f"{expected.tolist()}: the model was broken when it was saved; use an earlier checkpoint")  # fmt: skip
         found = rewards_alone(model, encoder, comparison)
         if not reward_error(found, expected, scale) <= tolerance:
             raise ProbeMismatch(

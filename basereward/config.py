@@ -9,6 +9,12 @@ from typing import Any
 
 from basereward.errors import BaseRewardError, ConfigError, near_matches
 
+# Declared type -> the types of its values, and how it is told to the user.
+TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"), "int": ((int,), "a whole number"), "float": ((int, float), "a number"),
+    "str": ((str,), "a text"), "None": ((type(None),), "null"),
+}  # fmt: skip
+
 
 def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
     """Calls the class or function named by ``node["_target_"]`` with the node's other keys and ``runtime``.
@@ -21,7 +27,7 @@ def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
         runtime: values that come from the program, not from the config (``hidden_size``).
 
     Raises:
-        ConfigError: the target does not exist, or does not take a key, or needs one that is not given.
+        ConfigError: the target does not exist, or does not take a key or a value's type, or needs a key that is not given.
 
     >>> build({"_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
     Fraction(1, 2)
@@ -32,6 +38,7 @@ def build(node: Mapping[str, Any], key: str = "", **runtime: Any) -> Any:
     dot = f"{key}." if key else ""
     values = {name: _built(value, f"{dot}{name}") for name, value in node.items() if name != "_target_"} | runtime
     check_arguments(target, values, key)
+    check_types(target, {name: value for name, value in values.items() if name not in runtime}, key)
     try:
         return target(**values)
     except BaseRewardError:
@@ -94,6 +101,35 @@ def check_arguments(target: Callable, values: Mapping[str, Any], key: str) -> No
     missing = [n for n, p in parameters.items() if p.default is p.empty and n not in values]
     if missing:
         raise ConfigError(f"{dot}{missing[0]}: {target.__name__} needs this key and it is not set")
+
+
+def check_types(target: Callable, values: Mapping[str, Any], key: str) -> None:
+    """Refuses values of another type than ``target`` declares, where that is one of ``TYPES``: 'no' is a text, and true in an if."""
+    try:
+        parameters = _parameters(target)
+    except ValueError:
+        return
+    dot = f"{key}." if key else ""
+    for name, value in values.items():
+        declared = parameters[name].annotation if name in parameters else ""
+        written = (declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))).split("|")
+        names = [part.strip() for part in written]
+        if {*names} <= TYPES.keys() and not any(_is_a(value, TYPES[part][0]) for part in names):
+            expected = " or ".join(TYPES[part][1] for part in names)
+            raise ConfigError(f"{dot}{name}: expected {expected}, found {value!r}{_meant(value, names)}")
+
+
+def _is_a(value: Any, types: tuple[type, ...]) -> bool:
+    """A bool is an int to Python and a slip to a reader."""
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
+
+
+def _meant(value: Any, names: list[str]) -> str:
+    """What to write, where a text stands for a truth value in YAML 1.1."""
+    word = str(value).lower()
+    if "bool" not in names or word not in ("yes", "on", "no", "off"):
+        return ""
+    return f"; write {'true' if word in ('yes', 'on') else 'false'}"
 
 
 def _parameters(target: Callable) -> dict[str, inspect.Parameter]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,8 +71,8 @@ class Scorer:
         Args:
             comparisons: any iterable; read in windows, so that a long file needs little memory.
             progress: label of a progress bar; none when ``None``.
-            catch: errors of one comparison (``DataError``: a broken picture, too long) that are yielded in the place of its
-                rewards; an error of another kind is raised.
+            catch: errors of one comparison (``DataError``: a broken picture, too long, rewards that are not finite) that are yielded
+                in the place of its rewards; an error of another kind is raised.
         """
         total = len(comparisons) if hasattr(comparisons, "__len__") else None
         source = iter(comparisons)
@@ -87,7 +88,8 @@ class Scorer:
             encoded = {good[k]: _attempt(self.encoder.encode, window[good[k]], catch) for k in members}
             usable = {i: item for i, item in encoded.items() if not isinstance(item, Exception)}
             rewards = self.score_pack(collate(list(usable.values()), self.encoder.patch_settings)) if usable else []
-            for i, result in (encoded | dict(zip(usable, rewards))).items():
+            scored = {i: _attempt(_finite, (window[i], reward_N), catch) for i, reward_N in zip(usable, rewards)}
+            for i, result in (encoded | scored).items():
                 results[i] = result
             bar.update(len(members))
         return results
@@ -127,9 +129,21 @@ def as_comparison(
     return Comparison(parts, pictures, tuple(responses), (), id="score")
 
 
-def _attempt(function: Callable, comparison: Comparison, catch: tuple[type[Exception], ...]):
+def _finite(scored: tuple[Comparison, np.ndarray]) -> np.ndarray:
+    """Rewards that can be compared: nan is neither more nor less than anything, and no JSON."""
+    comparison, reward_N = scored
+    if not np.isfinite(reward_N).all():
+        raise DataError(
+            f"{comparison.where or 'comparison'} ({comparison.id}): expected finite rewards, found {reward_N.tolist()}: the model's "
+            "weights hold nan or inf, or values too large for their dtype (float16 ends at 65504); try dtype=float32, or an earlier "
+            "checkpoint"
+        )
+    return reward_N
+
+
+def _attempt(function: Callable, item: Any, catch: tuple[type[Exception], ...]):
     try:
-        return function(comparison)
+        return function(item)
     except catch as error:
         return error
 

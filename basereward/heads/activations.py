@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
 from basereward.errors import ConfigError, near_matches
@@ -18,6 +20,12 @@ def activation_module(name: str) -> nn.Module:
     if name not in ACTIVATIONS:
         raise ConfigError(f"head.activation: unknown activation {name!r}; {near_matches(name, ACTIVATIONS)}")
     return ACTIVATIONS[name]()
+
+
+def check_init_scale(init_scale: float) -> None:
+    """Refuses what is no factor on a standard deviation."""
+    if not 0 <= init_scale < math.inf:
+        raise ConfigError(f"head.init_scale: expected 0 or a finite number above it, found {init_scale}; 1 is the default")
 
 
 def check_dropout(dropout: float) -> None:

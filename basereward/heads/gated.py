@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from basereward.heads.activations import activation_module, check_dropout
+from basereward.heads.activations import activation_module, check_dropout, check_init_scale
 
 
 class GatedHead(nn.Module):
@@ -33,6 +33,7 @@ class GatedHead(nn.Module):
     ):  # fmt: skip
         super().__init__()
         check_dropout(dropout)
+        check_init_scale(init_scale)
         width = width or max(1, hidden_size // 2)
         self.gate = nn.Linear(hidden_size, width, bias=bias, dtype=torch.float32)
         self.up = nn.Linear(hidden_size, width, bias=bias, dtype=torch.float32)

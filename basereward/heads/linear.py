@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from basereward.heads.activations import check_init_scale
+
 
 class LinearHead(nn.Linear):
     """``reward = w . h``, and ``+ b`` with an output bias.
@@ -20,6 +22,7 @@ class LinearHead(nn.Linear):
     """
 
     def __init__(self, hidden_size: int, *, output_bias: bool = False, init_scale: float = 1.0):
+        check_init_scale(init_scale)
         super().__init__(hidden_size, 1, bias=output_bias, dtype=torch.float32)
         self.output_bias, self.init_scale = output_bias, init_scale
         self.init_weights()

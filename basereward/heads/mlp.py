@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from basereward.errors import ConfigError
-from basereward.heads.activations import activation_module, check_dropout
+from basereward.heads.activations import activation_module, check_dropout, check_init_scale
 
 
 class MLPHead(nn.Sequential):
@@ -44,6 +44,7 @@ class MLPHead(nn.Sequential):
         if num_layers < 1:
             raise ConfigError(f"head.num_layers: expected at least 1, found {num_layers}; 1 is the linear head")
         check_dropout(dropout)
+        check_init_scale(init_scale)
         sizes = [hidden_size] + [width or hidden_size] * (num_layers - 1)
         layers: list[nn.Module] = []
         for fan_in, fan_out in zip(sizes, sizes[1:]):

@@ -123,6 +123,31 @@ def test_a_head_of_another_shape_is_refused(saved):
         checkpoint.load(saved)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_head_that_is_not_finite_is_refused_with_and_without_a_probe(saved, value):
+    """One of its weights is enough; a folder of another toolkit has no probe that would notice."""
+    edit_weights(saved, lambda weights: weights["score.2.weight"][0, 3].fill_(value))
+    with pytest.raises(CheckpointError, match=r"expected finite weights, found nan or inf in score\.2\.weight"):
+        checkpoint.load(saved)
+    (saved / "probe.json").unlink()
+    with pytest.raises(CheckpointError, match="expected finite weights"):
+        checkpoint.load(saved)
+
+
+def test_rewards_that_are_not_finite_are_no_probe(saved, new_model, comparisons, tmp_path):
+    """Neither one that was stored, whatever the weights give now, nor one to write."""
+    probe = json.loads((saved / "probe.json").read_text())
+    probe["comparisons"][0]["rewards"][0] = float("nan")
+    edit_json(saved / "probe.json", **probe)
+    with pytest.raises(CheckpointError, match=r"expected finite rewards of comparison 'row-1', found \[nan"):
+        checkpoint.load(saved)
+    model, encoder = new_model(node("head", "linear"))
+    model.model.get_input_embeddings().weight.data.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match=r"'row-1': expected finite rewards, found \[nan, nan\].*nothing was written"):
+        checkpoint.save(model, encoder, tmp_path / "broken", probe=comparisons)
+    assert not (tmp_path / "broken").exists()
+
+
 @pytest.fixture
 def pooled(new_model, comparisons, tmp_path) -> Path:
     """A checkpoint with attention pooling and length normalisation."""

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import basereward
@@ -118,6 +119,19 @@ def test_one_broken_item_does_not_take_the_others_down(rm, comparisons):
     assert isinstance(found[1], DataError) and close(found[0], expected[0]) and close(found[2], expected[1])
     with pytest.raises(DataError, match="not an image"):
         list(rm.score_comparisons([comparisons[0], broken]))
+
+
+def test_rewards_that_are_not_finite_fail_with_their_item(saved_once, comparisons):
+    """A backbone with one broken embedding: what does not hold that token is scored as before."""
+    broken = scorer.load(saved_once, device="cpu")
+    expected = list(broken.score_comparisons(comparisons[:2]))
+    first, second = (set(broken.encoder.encode(item, pixels=False).prefix_ids.tolist()) for item in comparisons[:2])
+    token = min(first - second)
+    broken.model.model.get_input_embeddings().weight.data[token] = torch.inf
+    found = list(broken.score_comparisons(comparisons[:2], catch=(DataError,)))
+    assert isinstance(found[0], DataError) and close(found[1], expected[1])
+    with pytest.raises(DataError, match=r"rows:1 \(row-1\): expected finite rewards, found \[nan, nan\].*dtype=float32"):
+        list(broken.score_comparisons(comparisons[:2]))
 
 
 @pytest.mark.parametrize(("options", "message"), [({"dtype": "bf16"}, "dtype: 'bf16'"), ({"device": "gpu"}, "device: expected")])

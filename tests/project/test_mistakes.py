@@ -26,6 +26,10 @@ VALUES = {
     "parts.lr.head=3": "at most 1", "head.width=-1": "above 0", "batch.workers=-1": "0 or above", "batch.on_long=cut": "drop",
     "batch.max_length=0": "above 0", "backbone.max_pixels=-5": "above 0", "backbone.max_pixels=100": "one image token",
     "+data.on_error=never": "skip", "backbone.path=/nope": "within run.dir", "init_from=/nope": "nothing at /nope",
+    "head.bias=no": "write false", "head.bias=maybe": "true or false, found 'maybe'", "head.output_bias=off": "write false",
+    "head.bias=1": "true or false, found 1", "head.num_layers=two": "a whole number, found 'two'", "head.init_scale=-1": "0 or a",
+    "head.num_layers=1.5": "a whole number, found 1.5", "head.dropout=none": "a number, found 'none'", "head.activation=1": "a text",
+    "loss.label_smoothing=yes": "a number, found 'yes'", "head.width=true": "a whole number or null",
     "init_from=run_of/absent/final": "nothing at", "run.dir=pairs.jsonl/x": "is a file",
 }  # fmt: skip
 
