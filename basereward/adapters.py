@@ -57,8 +57,10 @@ def add_lora(model: RewardModel, lora: LoraSettings, trained: set[str]) -> None:
     Raises:
         ConfigError: an entry that names no linear layer, or a layer that is trained in full too.
     """
-    if lora.rank < 1 or not 0 <= lora.dropout < 1:
-        raise ConfigError(f"parts.lora: expected a rank of at least 1 and a dropout from 0 to below 1, found {lora}")
+    if lora.rank < 1:
+        raise ConfigError(f"parts.lora.rank: expected a whole number of at least 1, found {lora.rank}")
+    if not 0 <= lora.dropout < 1:
+        raise ConfigError(f"parts.lora.dropout: expected a value from 0 to below 1, found {lora.dropout}; 0 turns it off")
     if not lora.modules:
         raise ConfigError("parts.lora.modules: expected at least one part or glob, found none; parts=head_only trains no adapter")
     chosen = select(lora.modules, linear_names(model), key="parts.lora.modules")

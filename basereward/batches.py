@@ -20,6 +20,7 @@ from basereward.records import Comparison
 from basereward.shares import MixtureOrder
 from basereward.store.stored import Stored
 
+UNITS = ("comparison", "pair")
 SHOW_PROGRESS_FROM = 2000
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,12 @@ class EncodedDataset(Dataset):
         return dataclasses.replace(encoded, patches=patches)
 
 
+def check_unit(unit: str) -> None:
+    """Refuses what nothing is counted by."""
+    if unit not in UNITS:
+        raise ConfigError(f"loss.unit: expected {' or '.join(UNITS)}, found {unit!r}")
+
+
 def _bar(total: int, label: str) -> tqdm:
     return tqdm(total=total, desc=label, unit="cmp", disable=total < SHOW_PROGRESS_FROM)
 
@@ -151,8 +158,7 @@ class ToStep:
     """
 
     def __init__(self, encoder: Encoder, token_budget: int, unit: str, *, count_ties: bool = False):
-        if unit not in ("comparison", "pair"):
-            raise ConfigError(f"loss.unit: expected comparison or pair, found {unit!r}")
+        check_unit(unit)
         self.settings, self.token_budget, self.unit = encoder.patch_settings, token_budget, unit
         self.count_ties = count_ties
 

@@ -39,9 +39,14 @@ class Progress(TrainerCallback):
             tqdm.write(f"step {state.global_step:>6}: validation loss {logs['eval_loss']:.4f}, accuracy "
                        f"{logs['eval_accuracy']:.4f}, ties {logs['eval_ties']:.4f}, margin {logs['eval_margin']:.3f}")  # fmt: skip
 
+    def close(self) -> None:
+        """Ends the bar's line, also when training stops with an error, whose message would be printed on it."""
+        if self.bar is not None:
+            self.bar.close()
+
     def on_train_end(self, args, state, control, **kwargs):
         """Closes the bar."""
-        self.bar.close()
+        self.close()
 
 
 class MetricsFile(TrainerCallback):

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from transformers import PretrainedConfig
 
 from basereward import adapter_folder, foreign
@@ -147,15 +146,9 @@ def _read_model(folder: str | Path, config: PretrainedConfig, dtype: torch.dtype
 
 def _read_weights(folder: str | Path, config: PretrainedConfig, dtype: torch.dtype) -> tuple[RewardModel, dict]:
     """From safetensors alone: a pickle beside them is never opened."""
-    try:
-        # Sizes that do not match are let through here to be listed with the other problems.
-        options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
-        return fetch(RewardModel, folder, config=config, dtype=dtype, **options)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{folder}: expected weights in safetensors, found a file that cannot be read ({error}). "
-            "It was cut off or is not what its name says; copy the folder again."
-        ) from error
+    # Sizes that do not match are let through here to be listed with the other problems.
+    options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
+    return fetch(RewardModel, folder, config=config, dtype=dtype, **options)
 
 
 def resolve(path: str | Path) -> str | Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -37,7 +38,11 @@ SEEDS = 2**32
 LARGEST_RATE = 1.0
 # Height x width of one image token in the family with the smallest, 14 x 14 pixels in patches of 2 x 2.
 ONE_TOKEN = 28 * 28
+# Keys of a backbone that say how it computes and sees, not which one it is: free beside ``init_from``.
+SEEN_ANYWHERE = ("backbone.min_pixels", "backbone.max_pixels", "backbone.gradient_checkpointing")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+logger = logging.getLogger(__name__)
 
 
 def check_values(settings: TrainSettings) -> None:
@@ -120,10 +125,19 @@ def check_run_dir(run_dir: Path) -> None:
         above = next(folder for folder in (run_dir, *run_dir.absolute().parents) if folder.exists())
     except OSError as error:
         raise unusable_run_dir(run_dir, error) from error
+    model = next((folder for folder in run_dir.resolve().parents if _holds_model(folder)), None)
+    if model is not None:
+        raise ConfigError(
+            f"run.dir: expected a folder of its own, found {run_dir}, which lies in the model {model}; choose another"
+        )
     if not above.is_dir():
         raise ConfigError(f"run.dir: expected a directory, {above} is a file; choose another run.dir")
     if not os.access(above, os.W_OK | os.X_OK):
         raise ConfigError(f"run.dir: expected a directory that can be written, {above} cannot; choose another run.dir")
+
+
+def _holds_model(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def unusable_run_dir(run_dir: Path, error: OSError) -> ConfigError:
@@ -153,7 +167,7 @@ def is_created(settings: TrainSettings) -> bool:
 def settle_start(settings: TrainSettings) -> None:
     """Fetches the config of what the run starts from: that it cannot be had must not come after reading the data.
 
-    The head and pooling that ``init_from`` brings take the place of the config's defaults: a record says what was used.
+    What ``init_from`` brings takes the place of what the defaults or an experiment say: a record says what was used.
     """
     if settings.init_from is None:
         if not is_created(settings):
@@ -162,12 +176,13 @@ def settle_start(settings: TrainSettings) -> None:
     source = checkpoint.resolve(settings.init_from)
     config = fetch_config(source)
     check_same_parts(settings, config, source)
+    settle_backbone(settings)
     if settings.keeps_head:
         settings.head, settings.pooling = dict(config.reward_head), dict(getattr(config, "reward_pooling", None) or LAST)
 
 
 def check_same_parts(settings: TrainSettings, config: Any, source: str | Path) -> None:
-    """Refuses a head, pooling or backbone that was chosen beside ``init_from``, which brings its own.
+    """Refuses a head, pooling or backbone that was typed beside ``init_from`` and differs from its own.
 
     Args:
         config: of ``source``, in which another toolkit's head is described.
@@ -180,16 +195,31 @@ def check_same_parts(settings: TrainSettings, config: Any, source: str | Path) -
         chosen = {"head": settings.new_head, "pooling": dict(settings.pooling)}
         held = {"head": dict(config.reward_head), "pooling": dict(getattr(config, "reward_pooling", None) or LAST)}
         for key in chosen:
-            default = {name: value for name, value in default_option("train", key).items() if name != "init"}
-            if chosen[key] not in (held[key], default):
+            if chosen[key] != held[key] and _is_typed(settings, key, besides=("head.init",)):
                 raise ConfigError(f"{key}: {settings.init_from} holds {_words(held[key])}, found {_words(chosen[key])}; init_from "
                                   f"brings its own {key}: leave {key} out, or take its backbone alone with head.init=new")  # fmt: skip
-    default = default_option("train", "backbone")["create"]
-    if not is_created(settings) or settings.backbone.create != default:
+    if _is_typed(settings, "backbone", besides=SEEN_ANYWHERE):
         raise ConfigError(
             f"backbone: {settings.init_from} holds a backbone of type {config.model_type}, found backbone.path="
             f"{settings.backbone.path}; init_from brings its own backbone: leave backbone out, or leave init_from out"
         )
+
+
+def settle_backbone(settings: TrainSettings) -> None:
+    """The backbone of ``init_from`` in the place of the one that an experiment names; how to compute with it stays."""
+    backbone, default = settings.backbone, default_option("train", "backbone")["create"]
+    if settings.init_from is None or backbone.path == settings.init_from or (is_created(settings) and backbone.create == default):
+        return
+    logger.info("backbone: that of init_from=%s, in the place of %s, which no one typed", settings.init_from, backbone.path)
+    limits = {
+        key: getattr(backbone, key) if f"backbone.{key}" in settings.typed else None for key in ("min_pixels", "max_pixels")
+    }
+    settings.backbone = BackboneSettings(settings.init_from, gradient_checkpointing=backbone.gradient_checkpointing, **limits)
+
+
+def _is_typed(settings: TrainSettings, key: str, *, besides: tuple[str, ...]) -> bool:
+    """Whether a group, or a key in it, stood on the command line."""
+    return any(word == key or (word.startswith(f"{key}.") and word not in besides) for word in settings.typed)
 
 
 def build_part(node: Mapping[str, Any], key: str) -> torch.nn.Module:

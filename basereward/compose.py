@@ -104,11 +104,14 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
     try:
         settings = OmegaConf.merge(OmegaConf.structured(schema), composed)
         OmegaConf.resolve(settings)
-        return OmegaConf.to_object(settings)
+        made = OmegaConf.to_object(settings)
     except errors.MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key}: this key needs a value; add {error.full_key}=... to the command") from error
     except errors.OmegaConfBaseException as error:
         raise ConfigError(_wrong_value(error, OmegaConf.to_container(composed, resolve=False))) from error
+    if hasattr(schema, "typed"):
+        made.typed = frozenset(override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides)
+    return made
 
 
 def options(group: str) -> list[str]:
@@ -187,6 +190,8 @@ def _wrong_value(error: Any, raw: Any) -> str:
             f"{error.full_key}: expected the environment variable {variable[1]} to hold the folder with {', '.join(inside)}; it is not "
             f"set; put {variable[1]}=<folder> before the command"
         )
+    if "is not a ListConfig" in str(error) and error.full_key:
+        return f"{error.full_key}: expected a list, found one value; write it in brackets: {error.full_key}=[...]"
     reason = str(error.msg or error).splitlines()[0]
     return f"{error.full_key or 'config'}: {reason}"
 

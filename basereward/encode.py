@@ -107,6 +107,7 @@ class Encoder:
         options = {"trust_remote_code": False} | ({"revision": revision} if revision else {})
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+            check_vocabulary(tokenizer, config, folder)
             return cls(tokenizer, find_family(config).image_processor(folder, **limits, **options), config)
         except (OSError, ValueError) as error:
             raise CheckpointError(
@@ -176,6 +177,20 @@ class Encoder:
                 f"this backbone reads text only, and the comparison has {num_images} image(s); leave such rows out of the data, "
                 "or choose a backbone that sees (docs/backbones.md)"
             )
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, folder: str | Path) -> None:
+    """Refuses a tokenizer that gives ids for which the model has no embedding.
+
+    Raises:
+        CheckpointError: with both numbers.
+    """
+    size = config.get_text_config().vocab_size
+    if len(tokenizer) > size:
+        raise CheckpointError(
+            f"{folder}: expected a tokenizer of at most {size} tokens, the vocab_size of config.json, found {len(tokenizer)}: it belongs "
+            f"to another model; {RESTORE}, or copy the tokenizer of the model the weights come from"
+        )
 
 
 def check_tokenizer_file(folder: Path) -> None:

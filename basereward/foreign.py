@@ -20,11 +20,11 @@ from transformers import PretrainedConfig
 from transformers.utils import cached_file
 
 from basereward.backbone import load_backbone
+from basereward.backbones.find import PICKLES, pickle_advice
 from basereward.errors import CheckpointError
 from basereward.model import LAST, RewardModel
 
 WEIGHTS, INDEX, VALUE_HEAD = "model.safetensors", "model.safetensors.index.json", "value_head.safetensors"
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "value_head.bin")
 HEADS = {"score": "score", "v_head": "v_head.summary"}
 """First part of a tensor's name -> what stands before ``.weight`` and ``.bias``."""
 # First parts of the names of what is not a head: the backbone in its layouts, and the language-model head.
@@ -153,11 +153,7 @@ def _check_shapes(source: str | Path, tensors: dict[str, torch.Tensor], config: 
 
 def _pickled(source: str | Path) -> str:
     """A sentence about the pickles that were not opened; empty where there are none."""
-    found = [name for name in PICKLES if _find(source, name) is not None]
-    if not found:
-        return ""
-    return (f" {', '.join(found)} is a pickle, which can run any program when it is opened, so it was not. Where you trust it, load it "
-            "once with torch.load and write its tensors with safetensors.torch.save_file.")  # fmt: skip
+    return pickle_advice([name for name in PICKLES if _find(source, name) is not None]).removeprefix(".")
 
 
 def _find(source: str | Path, name: str) -> Path | None:

@@ -56,7 +56,11 @@ def read_order(row: Mapping, draft: Draft, notes: Notes, *, margin: float = 0.0,
         expected = "at least two responses that differ in rank or score"
         found = f"all equal to {-goodness[0] if ranks else goodness[0]:g}"
         notes.add(
-            "all responses tied", expected, found, "drop the row, or keep it for a loss that reads ties with keep_ties=true"
+            "all responses tied",
+            expected,
+            found,
+            "for a loss that reads ties or scores (rao_kupper, bradley_terry_ties, regression), "
+            "keep such rows with data.keep_ties=true (in a mixture, keep_ties of the source); to any other they say nothing",
         )
     _note_same_texts(draft, pairs, notes)
     return Order(pairs, ties, ranks, scores)

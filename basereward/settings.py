@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass
@@ -158,6 +158,8 @@ class TrainSettings:
     batch: BatchSettings = field(default_factory=BatchSettings)
     init_from: str | None = None
     """A run, a reward-model folder (another toolkit's too) or a Hub id to start from instead of a new head on the backbone."""
+    typed: ClassVar[frozenset[str]] = frozenset()
+    """Keys that stood on the command line, set by ``compose``: what was typed is never replaced in silence. No key of the config."""
 
     @property
     def new_head(self) -> dict[str, Any]:

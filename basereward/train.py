@@ -17,7 +17,7 @@ from transformers import TrainingArguments
 from basereward import checkpoint
 from basereward.adapters import has_lora
 from basereward.against_paper import epoch_beside_paper, paper_table
-from basereward.batches import EncodedDataset, ToStep
+from basereward.batches import UNITS, EncodedDataset, ToStep, check_unit
 from basereward.callbacks import MetricsFile, Progress, tensorboard
 from basereward.checks import (
     build_part,
@@ -26,6 +26,7 @@ from basereward.checks import (
     check_run_dir,
     check_values,
     is_created,
+    settle_backbone,
     settle_start,
     unusable_run_dir,
 )
@@ -69,6 +70,7 @@ def plan(settings: TrainSettings) -> str:
     check(settings)
     if settings.init_from is not None and Path(checkpoint.resolve(settings.init_from)).is_dir():
         settle_start(settings)  # the head that it brings is the one to plan with
+    settle_backbone(settings)
     lines = [to_yaml(settings), *weights_plan(settings)]
     if beside_paper := paper_table(settings.data.get("sources") or {}):
         lines += [beside_paper, ""]
@@ -91,7 +93,10 @@ def run(settings: TrainSettings) -> int:
         print(f"{run_dir} is finished; its model is {run_dir / checkpoint.FINAL}")
         return 0
     trainer, resume_from, probe = prepare(settings)
-    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    finally:
+        next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Progress)).close()
     finish(trainer, settings, run_dir, probe)
     return 0
 
@@ -160,6 +165,7 @@ def enter_run_directory(stack: ExitStack, settings: TrainSettings) -> Path:
 
 def make_loss(settings: TrainSettings) -> Loss:
     """The loss of the config, without the key that says what weighs 1."""
+    check_unit(settings.loss.get("unit", UNITS[0]))
     loss = build({key: value for key, value in settings.loss.items() if key != "unit"}, key="loss")
     if not isinstance(loss, Loss):
         raise ConfigError(f"loss._target_: expected a subclass of basereward.losses.base.Loss, found {type(loss).__name__}")

@@ -7,10 +7,11 @@ import importlib
 import json
 import logging
 import pkgutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from safetensors import SafetensorError
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils.hub import is_offline_mode
 
@@ -18,6 +19,7 @@ from basereward.backbones.base import Family
 from basereward.errors import CheckpointError, ConfigError, near_matches
 
 logger = logging.getLogger(__name__)
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "value_head.bin")
 RESTORE = "restore the folder from where it was made or copied"
 
 
@@ -53,8 +55,14 @@ def fetch(auto_class: type, path: str | Path, **options):
     if Path(path).is_dir():
         _check_config_file(Path(path))
     try:
-        with _one_message(path):
+        # Who asks for the loading info tells what is missing, and expects a head that is left out.
+        with _one_message(path), _quiet("transformers.modeling_utils") if "output_loading_info" in options else nullcontext():
             return auto_class.from_pretrained(path, trust_remote_code=False, **options)
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: expected weights in safetensors, found a file that cannot be read ({error}). "
+            "It was cut off or is not what its name says; copy the folder again."
+        ) from error
     except (OSError, ValueError) as error:
         if Path(path).is_dir():
             raise CheckpointError(_broken_folder(Path(path), error, needs_weights=auto_class is not AutoConfig)) from error
@@ -71,15 +79,22 @@ def _one_message(path: str | Path) -> Iterator[None]:
     if Path(path).is_dir():
         yield
         return
-    client = logging.getLogger("huggingface_hub")
-    level = client.level
     if not is_offline_mode():
         logger.info("%s: looking for it in the cache and on the Hub", path)
-    client.setLevel(logging.ERROR)
+    with _quiet("huggingface_hub"):
+        yield
+
+
+@contextmanager
+def _quiet(library: str) -> Iterator[None]:
+    """A library's warnings are not shown while this lasts."""
+    theirs = logging.getLogger(library)
+    level = theirs.level
+    theirs.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        client.setLevel(level)
+        theirs.setLevel(level)
 
 
 def _check_config_file(folder: Path) -> None:
@@ -98,9 +113,18 @@ def _check_config_file(folder: Path) -> None:
 def _broken_folder(folder: Path, error: Exception, *, needs_weights: bool) -> str:
     if needs_weights and not any(folder.glob("*.safetensors")):
         others = sorted(path.name for path in folder.iterdir())[:8]
-        return f"{folder}: expected weights (model.safetensors, or its parts), found only {others}; {RESTORE}"
+        advice = pickle_advice([name for name in others if name in PICKLES]) or f"; {RESTORE}"
+        return f"{folder}: expected weights (model.safetensors, or its parts), found only {others}{advice}"
     says = str(error).strip().splitlines() or [type(error).__name__]
     return f"{folder}: expected a whole checkpoint, found one that cannot be read; {RESTORE}. transformers says: {says[0]}"
+
+
+def pickle_advice(names: Sequence[str]) -> str:
+    """A sentence about pickles that were not opened; empty where there are none."""
+    if not names:
+        return ""
+    return (f". {', '.join(names)} is a pickle, which can run any program when it is opened, so it was not. Where you trust it, load "
+            "it once with torch.load and write its tensors with safetensors.torch.save_file.")  # fmt: skip
 
 
 def fetch_config(path: str | Path, *, revision: str | None = None) -> PretrainedConfig:

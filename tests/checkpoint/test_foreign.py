@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import pickle
 import shutil
 from pathlib import Path
@@ -68,6 +69,14 @@ def test_the_head_and_its_bias_are_taken_over(form, foreign):
     assert model.config.reward_head["output_bias"] == (theirs.bias is not None)
     if theirs.bias is not None:
         assert model.score.bias.item() == BIAS
+
+
+def test_a_head_that_is_read_apart_is_not_reported_as_unexpected(foreign, monkeypatch):
+    said = []
+    monkeypatch.setattr("transformers.modeling_utils.logger.handlers", [handler := logging.Handler()])
+    handler.emit = lambda record: said.append(record.getMessage())
+    checkpoint.load(foreign("tiny_qwen2_5", "v_head").folder)
+    assert said == []
 
 
 def test_weights_in_several_files_are_read_by_their_index(foreign, comparisons, tmp_path):

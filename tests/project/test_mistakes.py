@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -29,6 +30,7 @@ VALUES = {
     "head.bias=no": "write false", "head.bias=maybe": "true or false, found 'maybe'", "head.output_bias=off": "write false",
     "head.bias=1": "true or false, found 1", "head.num_layers=two": "a whole number, found 'two'", "head.init_scale=-1": "0 or a",
     "head.num_layers=1.5": "a whole number, found 1.5", "head.dropout=none": "a number, found 'none'", "head.activation=1": "a text",
+    "loss.unit=row": "comparison or pair", "parts.train=vision": "parts.train=[...]",
     "loss.label_smoothing=yes": "a number, found 'yes'", "head.width=true": "a whole number or null",
     "init_from=run_of/absent/final": "nothing at", "run.dir=pairs.jsonl/x": "is a file",
 }  # fmt: skip
@@ -103,11 +105,72 @@ class Held:
     reward_pooling = default_option("train", "pooling")
 
 
-@pytest.mark.parametrize("override", ["head=mlp3_silu", "pooling=mean", "backbone=tiny_qwen3", "backbone=qwen2_5_vl_3b"])
+@pytest.mark.parametrize(
+    "override", ["head=mlp3_silu", "head=mlp", "head.num_layers=2", "pooling=mean", "backbone=tiny_qwen3", "backbone=qwen2_5_vl_3b",
+                 "backbone.path=elsewhere"],
+)  # fmt: skip
 def test_another_part_than_the_one_of_init_from_is_refused(override):
     settings = compose("train", ["run.dir=run", "init_from=start", override], TrainSettings)
-    with pytest.raises(ConfigError, match=rf"{override.partition('=')[0]}: start holds .* found "):
+    with pytest.raises(ConfigError, match=rf"{re.split('[.=]', override)[0]}: start holds .* found "):
         checks.check_same_parts(settings, Held(), "start")
+
+
+def test_a_pooling_that_is_the_default_and_was_typed_is_refused_where_the_start_has_another():
+    class Mean(Held):
+        reward_pooling: ClassVar = {"_target_": "basereward.pooling.mean.MeanOfResponse"}
+
+    checks.check_same_parts(compose("train", ["run.dir=run", "init_from=start"], TrainSettings), Mean(), "start")
+    checks.check_same_parts(compose("train", ["run.dir=run", "init_from=start", "pooling=mean"], TrainSettings), Mean(), "start")
+    with pytest.raises(ConfigError, match=r"pooling: start holds MeanOfResponse, found LastToken"):
+        checks.check_same_parts(
+            compose("train", ["run.dir=run", "init_from=start", "pooling=last"], TrainSettings), Mean(), "start"
+        )
+
+
+def test_the_backbone_of_an_experiment_gives_way_to_the_one_of_init_from(monkeypatch, caplog):
+    """What was typed stays: how it sees; what the experiment says of computing stays too."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(checks, "fetch_config", lambda *_, **__: Held())
+    monkeypatch.setattr(checks.checkpoint, "resolve", lambda path: path)
+    words = ["experiment=basereward_7b", "data=demo", "run.dir=run", "init_from=start", "backbone.min_pixels=3136"]
+    settings = compose("train", words, TrainSettings)
+    checks.settle_start(settings)
+    checks.settle_start(settings)
+    found = settings.backbone
+    assert (found.path, found.revision, found.create, found.shape) == ("start", None, None, None)
+    assert (found.min_pixels, found.max_pixels, found.gradient_checkpointing) == (3136, None, True)
+    assert settings.head == Held.reward_head and caplog.text.count("which no one typed") == 1
+
+
+def test_an_error_while_training_does_not_stand_on_the_line_of_the_bar(elsewhere, capsys, monkeypatch):
+    from basereward.errors import BaseRewardError
+    from basereward.trainer import RewardTrainer
+
+    def fail(self, *_):
+        raise BaseRewardError("diverged")
+
+    monkeypatch.setattr(RewardTrainer, "training_step", fail)
+    text = message(capsys, *TRAIN, "data.sources.demo.n=8", "data.val.n=4", "run.tensorboard=false", "run.max_steps=1")
+    assert text.endswith("\nerror: diverged\n")
+
+
+def test_a_run_inside_a_model_is_refused(elsewhere, capsys):
+    (elsewhere / "final").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (elsewhere / "final" / name).touch()
+    assert "lies in the model" in message(capsys, "train", "run.dir=final/sub/run", "--dry-run")
+
+
+def test_an_adapter_without_rank_is_one_line_about_the_key(capsys):
+    text = message(capsys, *TRAIN, "parts=lora", "parts.lora.rank=0", "--dry-run")
+    assert text == "error: parts.lora.rank: expected a whole number of at least 1, found 0\n"
+
+
+def test_tied_scores_are_not_to_be_dropped_for_a_loss_that_reads_them():
+    with pytest.raises(RowError) as caught:
+        parse_row({"prompt": "Hi", "responses": ["a", "b"], "scores": [3, 3]}, where="a.jsonl:1")
+    (problem,) = caught.value.problems
+    assert "data.keep_ties=true" in problem.advice and "regression" in problem.advice and "drop" not in problem.advice
 
 
 def test_the_record_names_the_head_that_init_from_brought(monkeypatch):

@@ -158,6 +158,30 @@ def test_without_head_init_new_a_backbone_or_a_classifier_is_refused_before_anyt
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("broken", ["cut off", "a pickle", "another tokenizer"])
+def test_a_broken_folder_is_one_error_with_a_new_head_too(broken, run_on, foreign):
+    folder = foreign("tiny_qwen2_5", "score").folder
+    file = folder / "model.safetensors"
+    if broken == "cut off":
+        file.write_bytes(file.read_bytes()[:5000])
+        message = "expected weights in safetensors, found a file that cannot be read"
+    elif broken == "a pickle":
+        file.rename(folder / "pytorch_model.bin")
+        message = r"found only .*pytorch_model\.bin is a pickle.*safetensors\.torch\.save_file"
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 100}))
+        weights = load_file(file)
+        save_file(
+            weights | {"model.embed_tokens.weight": weights["model.embed_tokens.weight"][:100].clone()}, file, {"format": "pt"}
+        )
+        message = r"expected a tokenizer of at most 100 tokens, the vocab_size of config\.json, found"
+    settings = run_on("run", f"init_from={folder}", "head.init=new")
+    with pytest.raises(CheckpointError, match=message):
+        train.prepare(settings)
+    assert not Path(settings.run.dir).exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
