@@ -70,8 +70,14 @@ def test_every_pooling_trains_and_keeps_what_it_learned(pooling, on):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_trains(loss, on):
-    settings = on(rankings(24, "scores"), f"loss={loss}")
+def test_every_loss_trains(loss, on, tmp_path):
+    rows = [row | {"id": f"q{index}"} for index, row in enumerate(rankings(24, "scores"))]
+    overrides = [f"loss={loss}"]
+    if train.make_loss(on(rows, *overrides)).needs_text_rewards:
+        blind = tmp_path / "blind.jsonl"
+        blind.write_text("".join(json.dumps({"id": row["id"], "rewards": [0.3, 0.1, -0.2]}) + "\n" for row in rows))
+        overrides.append(f"data.text_only_scores={blind}")
+    settings = on(rows, *overrides)
     assert train.run(settings) == 0 and all(value > 0 for value in logged(settings))
 
 
