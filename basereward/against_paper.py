@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from basereward.cards import expected_rows
 from basereward.shares import read_share
 from basereward.text_tables import table
 
@@ -47,16 +47,11 @@ def paper_lines(sources: Mapping[str, Any]) -> list[Line]:
 def rows_by_card(node: Mapping[str, Any]) -> int | None:
     """Rows that a recipe's card expects of what its node reads; None where the card does not say.
 
-    A card counts files or splits: the file of `path` or the node's `split` where it is among them, else all of them.
-
     >>> rows_by_card({"split": "train", "card": {"rows_expected": {"train": 9, "test": 1}}})
     9
     """
     expected = (node.get("card") or {}).get("rows_expected") or {}
-    for key in (os.path.basename(str(node.get("path"))), node.get("split")):
-        if key in expected:
-            return expected[key]
-    return sum(expected.values()) if expected else None
+    return expected_rows(expected, node.get("path"), node.get("split"))
 
 
 def paper_table(sources: Mapping[str, Any]) -> str:

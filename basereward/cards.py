@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
@@ -38,12 +39,32 @@ class Card:
         """Whether it says where others find the dataset."""
         return bool(self.hub_id or self.origin)
 
+    def rows_of(self, path: object, split: str | None) -> int | None:
+        """Rows expected of a path and split; see `expected_rows`."""
+        return expected_rows(self.rows_expected, path, split)
+
     def fetch_command(self, folder: str | None = None) -> str:
         """The command that copies the dataset's repository, to be given where there is a network."""
         pinned = f" --revision {self.revision}" if self.revision else ""
         return (
             f"hf download --repo-type dataset {self.hub_id}{pinned} --local-dir {folder or str(self.hub_id).rpartition('/')[2]}"
         )
+
+
+def expected_rows(expected: Mapping[str, int], path: object, split: str | None) -> int | None:
+    """Rows that a card expects of what is read; None where it does not say.
+
+    A card counts splits and files: the file of the path or the split where it is among them. Else all splits, because a file beside
+    them is a part of one; else all files.
+
+    >>> expected_rows({"train": 9, "test": 3, "test.jsonl": 2}, "copy/", None)
+    12
+    """
+    for key in (os.path.basename(str(path)), split):
+        if key in expected:
+            return expected[key]
+    splits = [count for name, count in expected.items() if "." not in name]
+    return sum(splits or expected.values()) if expected else None
 
 
 def make_card(given: Mapping) -> Card:

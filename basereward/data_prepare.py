@@ -172,7 +172,8 @@ def _complete(source: Source, facts: dict[str, Any], folder: Path, line: int) ->
         tqdm.write(f"{source.name}: {counted(len(broken), 'file')} of {folder} changed since, {broken[0]} first; written again")
         make_incomplete(folder, broken)
     if not is_complete(folder):
-        expected = sum(source.recipe.card.rows_expected.values()) or None
+        recipe = source.recipe
+        expected = recipe.card.rows_of(recipe.path, recipe.data.split)
         with _bar(source.name, "comparisons", expected, line) as tick:
             write_store(source_stream(source.recipe, source.settings, progress=False), facts, folder, tick)
     return Stored(folder, source.name)

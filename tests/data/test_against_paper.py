@@ -57,6 +57,7 @@ def test_the_file_or_the_split_that_is_read():
     expected = {"train": 160800, "test": 8552, "part.jsonl.gz": 2312}
     assert rows_by_card(source(expected, split="test")) == 8552
     assert rows_by_card(source(expected, path="/data/part.jsonl.gz", split="train")) == 2312
+    assert rows_by_card(source(expected, path="/data/copy")) == 160_800 + 8552, "a file beside the splits is a part of one"
     assert rows_by_card(source({"a": 1, "b": 2}, split="other")) == 3
     assert rows_by_card(source()) is None
 
