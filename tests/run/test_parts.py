@@ -83,7 +83,7 @@ def test_frozen_weights_stay_bit_identical_and_trained_ones_move(small, choice):
         ({"train": [], "lora": LoraSettings(["*norm*"])}, r"parts\.lora\.modules: .*matches nothing"),
         ({"train": [], "lora": LoraSettings([])}, "at least one part or glob"),
         ({"train": ["merger"], "lora": LoraSettings(["merger"])}, r"merger.*parts\.train and by parts\.lora\.modules"),
-        ({"train": [], "lora": LoraSettings(["*_proj"], rank=0)}, "rank of at least 1"),
+        ({"train": [], "lora": LoraSettings(["*_proj"], rank=0)}, r"parts\.lora\.rank: .*at least 1, found 0"),
     ],
 )
 def test_an_entry_that_means_nothing_is_refused(model, parts, message):
