@@ -17,9 +17,9 @@ from basereward.backbones.find import fetch_config
 from basereward.compose import default_option
 from basereward.config import build
 from basereward.errors import ConfigError, near_matches
-from basereward.mixture import check_sources
 from basereward.model import LAST
 from basereward.settings import BackboneSettings, TrainSettings
+from basereward.sources import check_sources
 
 WORDS = {
     "optim.precision": ("float32", "bf16", "bf16_weights"),

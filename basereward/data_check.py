@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from basereward.accounts import SourceData, read
 from basereward.config import build
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
 from basereward.images import image_size
 from basereward.problems import BadRows, counted
 from basereward.reading import with_progress
-from basereward.recipes import Recipe, SourceData, read
+from basereward.recipes import Recipe
 from basereward.records import Comparison
 from basereward.text_tables import HEADER, counts, histogram, share, spread, table
 

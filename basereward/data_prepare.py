@@ -24,11 +24,11 @@ from basereward.against_paper import paper_table
 from basereward.encode import Encoder
 from basereward.errors import BaseRewardError, ConfigError, DataError
 from basereward.lengths import stored_lengths
-from basereward.mixture import Source, make_sources, source_stream
 from basereward.places import check_folder
 from basereward.problems import counted
 from basereward.run_lock import RunInUse, lock, unlock
 from basereward.runtime import set_up_logging
+from basereward.sources import Source, make_sources, source_stream
 from basereward.store.identity import folder_of
 from basereward.store.stored import Stored
 from basereward.store.writing import broken_files, is_complete, make_incomplete, write_store

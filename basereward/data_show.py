@@ -13,7 +13,6 @@ from typing import Any
 from basereward.data_check import recipe_at
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
-from basereward.mixture import check_sources, source_recipes
 from basereward.places import check_file
 from basereward.problems import counted
 from basereward.recipes import Recipe
@@ -21,6 +20,7 @@ from basereward.report.document import kind_of, write_document
 from basereward.shares import read_share
 from basereward.show.sections import sections
 from basereward.show.source import Source, look
+from basereward.sources import check_sources, source_recipes
 
 KIND = "basereward data show"
 BEFORE_CLEANING = "data.clean is not applied: these are the rows that cleaning gets to see."

@@ -1,7 +1,7 @@
 """A comparison: one prompt, its images, N >= 2 responses, and which is better than which; and how a row becomes one.
 
 `parse_row` reads every spelling listed in `spellings.py` and refuses, with all reasons at once, a row that says something else.
-It opens no image file: that the files exist and decode is checked where files are read (`recipes.read`).
+It opens no image file: that the files exist and decode is checked where files are read (`accounts.read`).
 """
 
 from __future__ import annotations

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from basereward.errors import ConfigError, DataError
-from basereward.mixture import load_data, source_recipes
+from basereward.mixture import load_data
 from basereward.problems import Problem, RowError
 from basereward.reading import hash_files
 from basereward.recipes import Recipe
 from basereward.records import Comparison
 from basereward.settings import ScoreSettings
+from basereward.sources import source_recipes
 
 # Rows that say nothing about which response is better can still be scored.
 NO_PREFERENCE = {"all responses tied", "same text, different rank"}

@@ -150,7 +150,7 @@ class TrainSettings:
     loss: dict[str, Any]
     """Config node of the loss, with ``_target_`` and ``unit`` (comparison or pair: what weighs 1)."""
     data: dict[str, Any]
-    """Config node of the data; see ``basereward/mixture.py``."""
+    """Config node of the data; see ``basereward/data_settings.py``."""
     run: RunSettings
     reward: RewardSettings = field(default_factory=RewardSettings)
     parts: PartsSettings = field(default_factory=PartsSettings)

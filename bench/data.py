@@ -66,10 +66,10 @@ def rate(folder: Path, model: str, args: argparse.Namespace) -> str:
 
 def planner(folder: Path, model: str, args: argparse.Namespace) -> str:
     """All packs of all batches of one epoch, from lengths that real rows have."""
+    from basereward.accounts import Reader
     from basereward.batches import BatchSampler
     from basereward.encode import Encoder
     from basereward.packing import plan_packs
-    from basereward.recipes import Reader
     from basereward.shares import MixtureOrder
 
     encoder, items = Encoder.from_folder(model), list(Reader(recipe(real_rows())))
@@ -102,7 +102,7 @@ def prepared(path: str, folder: str | None, model: str, barrier: Any) -> dict[st
     """In a process of its own: one source prepared, where training finds it when no folder is given; with its tokens counted."""
     from basereward.encode import Encoder
     from basereward.lengths import stored_lengths
-    from basereward.mixture import make_sources, source_stream
+    from basereward.sources import make_sources, source_stream
     from basereward.store.identity import folder_of
     from basereward.store.stored import Stored
     from basereward.store.writing import write_store

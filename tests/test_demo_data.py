@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from basereward.accounts import read
 from basereward.config import build
 from basereward.demo import DEMO_KINDS, IMAGE_KINDS, LONG_KINDS, build_tiny_backbone, make_comparisons, make_rows
 from basereward.demo.backbone import SPECIAL_TOKENS, build_tokenizer
 from basereward.demo.pictures import COLOURS, NUMBERS
 from basereward.errors import ConfigError
-from basereward.recipes import read
 from basereward.records import Comparison
 
 ALL_IMAGE_KINDS = [name for name in LONG_KINDS if name != "text"]

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from basereward.accounts import read
 from basereward.config import build
+from basereward.data_settings import CUSTOM
 from basereward.errors import ConfigError
-from basereward.mixture import CUSTOM
 from basereward.named_recipes import recipe_node
-from basereward.recipes import Recipe, read
+from basereward.recipes import Recipe
 from basereward.records import Comparison
 
 

@@ -43,7 +43,7 @@ def count_dropped(accounts: Mapping[str, dict], counts: Mapping[tuple[str, str],
     """Moves comparisons from `used` to `dropped` in the accounts of their sources.
 
     Args:
-        accounts: of every source, as `recipes.Reader` gives them; changed in place.
+        accounts: of every source, as `accounts.Reader` gives them; changed in place.
         counts: (source, reason) -> how many.
     """
     for (source, reason), count in counts.items():

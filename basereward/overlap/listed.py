@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from basereward.accounts import read
 from basereward.compose import compose, options
 from basereward.config import build
 from basereward.errors import ConfigError, DataError, MissingDependency, near_matches
 from basereward.named_recipes import recipe_names, recipe_node
 from basereward.overlap.known import Known
 from basereward.reading import find_files
-from basereward.recipes import Recipe, read
+from basereward.recipes import Recipe
 from basereward.records import Comparison, without_images
 from basereward.settings import EvaluateSettings
 

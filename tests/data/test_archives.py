@@ -18,10 +18,10 @@ from PIL import Image
 from recipe_pictures import picture
 
 from basereward import archives
+from basereward.accounts import read
 from basereward.errors import DataError
 from basereward.images import ImageError, check_image, image_key, image_size, load_image
 from basereward.problems import BadRows
-from basereward.recipes import read
 
 NAMES = [f"mcq/{number:03d}.png" for number in range(12)]
 

@@ -9,10 +9,10 @@ import pytest
 from basereward.data_recipes.custom import Custom
 from PIL import Image
 
+from basereward.accounts import read
 from basereward.cli import main
 from basereward.data_check import check
 from basereward.encode import Encoder
-from basereward.recipes import read
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from basereward.data_recipes.custom import Custom
 from test_recipes import oddities, write_lines
 
+from basereward.accounts import read
 from basereward.cards import make_card
 from basereward.cli import main
 from basereward.problems import BadRows
-from basereward.recipes import read
 from basereward.records import parse_row
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")

@@ -13,9 +13,9 @@ from recipe_rows.vlfeedback import completions
 from row_files import json_lines, put, zipped
 from test_recipe_contract import NODES, fixture, make, write
 
+from basereward.accounts import read
 from basereward.config import build
 from basereward.errors import ConfigError, DataError
-from basereward.recipes import read
 
 
 def node(name: str, folder: Path, **options: object) -> dict:

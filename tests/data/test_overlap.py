@@ -13,13 +13,14 @@ from basereward.compose import compose
 from basereward.errors import ConfigError, DataError, MissingDependency
 from basereward.fingerprints.text import is_long
 from basereward.hub import unreachable
-from basereward.mixture import check_sources, load_data
+from basereward.mixture import load_data
 from basereward.overlap.account import account, overlap_table, sentence
 from basereward.overlap.find import PICTURE, QUESTION, RESPONSE, find, rows_found
 from basereward.overlap.known import Known, content_of
 from basereward.overlap.listed import node_of
 from basereward.records import Comparison, parse_row
 from basereward.settings import TrainSettings
+from basereward.sources import check_sources
 
 CUSTOM = "basereward.data_recipes.custom.Custom"
 DESCRIBE = "Describe this image in detail."

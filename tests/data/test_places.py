@@ -13,12 +13,13 @@ from basereward.data_recipes.hh_rlhf import HHRLHF
 from recipe_pictures import picture
 
 from basereward import hub
+from basereward.accounts import Reader, read
 from basereward.cards import make_card
 from basereward.columns import fits
 from basereward.config import build
 from basereward.errors import ConfigError, DataError
 from basereward.problems import BadRows
-from basereward.recipes import Dropped, Reader, Recipe, read
+from basereward.recipes import Dropped, Recipe
 
 datasets = pytest.importorskip("datasets")
 CARD = {"hub_id": "some/pairs", "revision": "4f3c0ffee", "licence": "MIT"}

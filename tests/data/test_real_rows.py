@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from basereward.accounts import read
 from basereward.config import build
 from basereward.errors import DataError
 from basereward.images import check_image, load_image
-from basereward.recipes import read
 
 FOLDER = os.environ.get("BASEREWARD_REAL_DATA")
 pytestmark = pytest.mark.skipif(FOLDER is None, reason="set BASEREWARD_REAL_DATA to the folder of real rows")

@@ -29,13 +29,14 @@ import pytest
 import yaml
 from recipe_pictures import picture
 
+from basereward.accounts import Reader, read
 from basereward.columns import fits, layouts
 from basereward.compose import compose
 from basereward.config import build, locate
 from basereward.data_check import DataCheckSettings
 from basereward.errors import DataError
 from basereward.problems import BadRows
-from basereward.recipes import Reader, Recipe, read
+from basereward.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "data" / "recipe_rows"

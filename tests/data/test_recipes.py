@@ -15,11 +15,11 @@ from basereward.data_recipes.hh_rlhf import HHRLHF
 from basereward.data_recipes.ixc import IXC
 from PIL import Image
 
+from basereward.accounts import read
 from basereward.config import build
 from basereward.errors import ConfigError, DataError
 from basereward.images import load_image
 from basereward.problems import BadRows
-from basereward.recipes import read
 
 ROWS = [{"id": f"r{i}", "prompt": f"Question {i}?", "chosen": f"Yes {i}.", "rejected": "No."} for i in range(3)]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from basereward.errors import ConfigError, DataError
-from basereward.mixture import check_sources, load_data
+from basereward.mixture import load_data
 from basereward.records import parse_row
 from basereward.reward_files import NO_SCORE, TWO_SCORES, RewardFiles
+from basereward.sources import check_sources
 
 CUSTOM = "basereward.data_recipes.custom.Custom"
 

@@ -25,8 +25,9 @@ from basereward.encode import Encoder
 from basereward.errors import DataError
 from basereward.images import load_image
 from basereward.lengths import lengths_folder, stored_lengths
-from basereward.mixture import load_data, make_sources
+from basereward.mixture import load_data
 from basereward.records import Comparison, Pair, parse_row
+from basereward.sources import make_sources
 from basereward.store import writing
 from basereward.store.identity import folder_of
 from basereward.store.stored import MANIFEST, Stored

@@ -12,9 +12,9 @@ from basereward.data_recipes.shp import SHP
 from basereward.data_recipes.ultrafeedback import UltraFeedback
 from recipe_texts import completion, order, pair, post, preference, steer, talk, ultra
 
+from basereward.accounts import read
 from basereward.errors import ConfigError
 from basereward.problems import BadRows
-from basereward.recipes import read
 
 WEIGHTS = {"helpfulness": 1}
 

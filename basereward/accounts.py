@@ -1,0 +1,154 @@
+"""The rows of a recipe -> comparisons, and the account of them: every row that was read was used, or left out for a reason."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from basereward.errors import ConfigError, DataError, near_matches
+from basereward.image_checks import with_image_errors
+from basereward.images import ImageError
+from basereward.problems import BadRows, Problem, RowError, counted, in_words
+from basereward.reading import hash_files, with_progress
+from basereward.recipes import IMAGE_MISSING, Dropped, Recipe
+from basereward.records import Comparison
+
+ON_ERROR = ("fail", "skip")
+
+
+@dataclass
+class SourceData:
+    """What a recipe's rows became, and the account of them."""
+
+    comparisons: list[Comparison]
+    manifest: dict
+    problems: list[Problem] = field(default_factory=list)
+    """Of the rows that were left out with `on_error="skip"`."""
+
+
+class Reader:
+    """Passes the comparisons of a recipe on one at a time; when all have passed, `manifest` and `problems` account for the rows.
+
+    Args:
+        on_error: "fail" ends, after the last row, with one error that lists the problems of all rows; "skip" leaves those rows out
+            and counts them by their first problem.
+        progress: shows a bar for long files.
+
+    Attributes:
+        manifest: rows_read = used + the sum of dropped, by reason, and what is known of the source; None before the end.
+        problems: of the rows left out, in the order of the rows.
+
+    Raises:
+        BadRows: with `on_error="fail"`, when any row has a problem; otherwise when no row is left.
+        DataError: the files or columns are not there, or the recipe drops every row.
+    """
+
+    def __init__(self, recipe: Recipe, *, on_error: str = "fail", progress: bool = True) -> None:
+        if on_error not in ON_ERROR:
+            known = near_matches(str(on_error), ON_ERROR)
+            raise ConfigError(f"on_error: expected {' or '.join(ON_ERROR)}; found {on_error!r}; {known}")
+        self.recipe, self.on_error, self.progress = recipe, on_error, progress
+        self.manifest: dict | None = None
+        self.problems: list[Problem] = []
+
+    def __iter__(self) -> Iterator[Comparison]:
+        """The comparisons in the order of the rows; a second iteration reads again."""
+        self.manifest, self.problems, self.recipe.rows_in_files = None, [], 0
+        self._num_rows, self._dropped, used = 0, Counter(), 0
+        self.recipe.images_in()
+        comparisons = self._comparisons()
+        checked = with_image_errors(comparisons) if self.recipe.check_images else ((item, []) for item in comparisons)
+        for comparison, errors in checked:
+            if errors:
+                self._note_images(comparison, errors)
+            else:
+                used += 1
+                yield comparison
+        self._finish(used)
+
+    def _comparisons(self) -> Iterator[Comparison]:
+        recipe = self.recipe
+        label = recipe.source or os.path.basename(recipe.path)
+        for where, row in with_progress(recipe.rows(), label) if self.progress else recipe.rows():
+            self._num_rows += 1
+            if isinstance(row, Problem):
+                self.problems.append(row)
+                continue
+            try:
+                result = recipe.comparison(row, where)
+            except RowError as error:
+                self.problems += error.problems
+                continue
+            if isinstance(result, Dropped):
+                self._dropped[result.reason] += 1
+            else:
+                yield result
+
+    def _note_images(self, comparison: Comparison, errors: list[ImageError]) -> None:
+        """A row is dropped for a missing image only when the rest of it is sound."""
+        if self.recipe.on_missing_image == "drop" and all(error.reason == IMAGE_MISSING for error in errors):
+            self._dropped[IMAGE_MISSING] += 1
+            return
+        self.problems += [
+            Problem(error.reason, comparison.where, comparison.id, error.expected, error.found, error.advice) for error in errors
+        ]
+
+    def _finish(self, used: int) -> None:
+        self.problems.sort(key=lambda problem: _place(problem.where))
+        if self.problems and (self.on_error == "fail" or not used):
+            advice = "nothing was used; correct the rows"
+            # The only stage that can leave rows out is training; judging on fewer rows than the file has would mislead.
+            skip = ", or leave them out of training with data.on_error=skip"
+            advice += skip if self.on_error == "fail" else ": no other row is left"
+            raise BadRows(self.problems, title=f"{self._num_rows:,} read from {self.recipe.path}", advice=advice)
+        first_problem = {problem.where: problem for problem in reversed(self.problems)}
+        self._dropped.update(problem.kind for problem in first_problem.values())
+        if not used:
+            found = f"{counted(self._num_rows, 'row')}, dropped: {in_words(self._dropped)}"
+            advice = "; ".join(["check the file", *_image_notes(self.recipe, self._dropped)])
+            raise DataError(f"expected at least one comparison in {self.recipe.path}; found {found}; {advice}")
+        self.manifest = _manifest(self.recipe, self._num_rows, self._dropped, used)
+
+
+def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
+    """All comparisons of a recipe at once, with the account of `Reader`."""
+    reader = Reader(recipe, on_error=on_error)
+    comparisons = list(reader)
+    return SourceData(comparisons, reader.manifest or {}, reader.problems)
+
+
+def _place(where: str) -> tuple[str, int]:
+    """Sorts by file, then by number, so that line 10 comes after line 9."""
+    name, _, number = where.rpartition(":")
+    digits = number.removeprefix("row ")
+    return (name, int(digits)) if digits.isdigit() else (where, 0)
+
+
+def _manifest(recipe: Recipe, num_rows: int, dropped: Counter, used: int) -> dict:
+    files = recipe.files()
+    card = asdict(recipe.card)
+    names = {file.name for file in files}
+    expected = card.pop("rows_expected")
+    expected = {name: n for name, n in expected.items() if name in names} or {
+        n: expected[n] for n in (recipe.data.split,) if n in expected
+    }
+    # Recipes that make their rows themselves have read none from files.
+    found = recipe.rows_in_files or num_rows
+    text_only = ["text only: the images of the rows are left out"] if recipe.text_only else []
+    notes = recipe.notes() + text_only + _image_notes(recipe, dropped)
+    if expected and sum(expected.values()) != found:
+        notes.append(f"the card says {sum(expected.values())} rows, {found} were read: the file has changed")
+    counts = {"rows_read": num_rows, "rows_in_files": found, "dropped": dict(sorted(dropped.items())), "used": used}
+    facts = {"path": recipe.path, "files": [file.name for file in files], "sha256": hash_files(files) if files else None}
+    facts |= {"split": recipe.data.split, "subset": recipe.data.subset, "commit_read": recipe.data.commit}
+    return counts | {"notes": notes} | facts | card | {"quirks": list(card["quirks"])}
+
+
+def _image_notes(recipe: Recipe, dropped: Counter) -> list[str]:
+    """What to do about images that were not there."""
+    if not dropped[IMAGE_MISSING]:
+        return []
+    fetch = f"fetch them ({recipe.card.fetch_command()})" if recipe.card.hub_id else "fetch them"
+    return [f"images are missing: {fetch} and set image_root, or read the texts alone with text_only=true"]
