@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from basereward.attention import TREE_ATTENTION
+from basereward.attention.door import TREE_ATTENTION
 from basereward.backbones.find import fetch, fetch_config, find_family
 from basereward.errors import CheckpointError
 from basereward.packing import Pack

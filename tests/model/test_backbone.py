@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, LlamaConfig, Qwen2Config
 from twin_folders import CREATE, SEEING
 
-from basereward.attention import TREE_ATTENTION
+from basereward.attention.door import TREE_ATTENTION
 from basereward.backbone import check_family, load_backbone
 from basereward.backbones.find import families
 from basereward.errors import CheckpointError, ConfigError

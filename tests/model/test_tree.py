@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import basereward.tree
-from basereward.attention import tree_attention
+from basereward.attention.door import tree_attention
 from basereward.tree import Piece, Tree, response_mask
 
 
