@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
+from basereward.backbones.towers import Tower
 from basereward.errors import ConfigError
 from basereward.patches import Grid, PictureSettings
 
@@ -78,6 +79,10 @@ class Family:
     def picture_settings(self, processor: Any, config: PretrainedConfig) -> PictureSettings:
         """How pictures are cut, from the image processor and the model's config."""
         raise NotImplementedError
+
+    def tower(self, config: PretrainedConfig) -> Tower | None:
+        """What the patches of a picture see in the vision tower; ``None`` for a family without pictures."""
+        return None
 
     def positions(
         self, ids_T: np.ndarray, image_id: int, grids: Sequence[Grid], settings: PictureSettings | None

@@ -17,6 +17,7 @@ from transformers import PretrainedConfig
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil, get_optimal_tiled_canvas
 
 from basereward.backbones.base import Family, ImageFeatures
+from basereward.backbones.towers import Tower
 from basereward.errors import ConfigError
 from basereward.patches import Grid, to_pixel_values
 
@@ -132,6 +133,14 @@ class InternVL(Family):
             side=side, tokens_per_side=tokens_per_side(config), min_tiles=processor.min_patches, max_tiles=processor.max_patches,
             mean=tuple(processor.image_mean), std=tuple(processor.image_std), resample=int(processor.resample),
         )  # fmt: skip
+
+    def tower(self, config: PretrainedConfig) -> Tower:
+        """Every layer sees a whole tile and its class token; grids count tiles and their tokens."""
+        vision, side = config.vision_config, tokens_per_side(config)
+        merge = round(1 / config.downsample_ratio)
+        return Tower(
+            width=vision.hidden_size, layers=vision.num_hidden_layers, merge=merge, per_side=merge, tile_tokens=side**2, extra=1
+        )
 
     def vision_inputs(
         self, patches: torch.Tensor, grids: torch.Tensor, *, mean: torch.Tensor, std: torch.Tensor, frames: int

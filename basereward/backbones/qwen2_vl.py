@@ -15,6 +15,7 @@ from transformers import PretrainedConfig
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from basereward.backbones.base import Family, ImageFeatures
+from basereward.backbones.towers import Tower
 from basereward.patches import Grid, PatchSettings, to_pixel_values
 
 
@@ -35,6 +36,11 @@ class Qwen2VL(Family):
     def picture_settings(self, processor: Qwen2VLImageProcessorPil, config: PretrainedConfig) -> PatchSettings:
         """Patches of the vision tower's side, merged 2 x 2 into a token."""
         return PatchSettings.from_processor(processor)
+
+    def tower(self, config: PretrainedConfig) -> Tower:
+        """Every layer sees the whole picture."""
+        vision = config.vision_config
+        return Tower(width=vision.embed_dim, layers=vision.depth, merge=vision.spatial_merge_size)
 
     def positions(
         self, ids_T: np.ndarray, image_id: int, grids: Sequence[Grid], settings: PatchSettings | None

@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from transformers import PretrainedConfig
 
 from basereward.backbones.base import ImageFeatures
 from basereward.backbones.qwen2_vl import Qwen2VL
+from basereward.backbones.towers import Tower
 
 
 class Qwen3VL(Qwen2VL):
     """Qwen3-VL, dense (2B, 4B, 8B, 32B)."""
 
     model_types = ("qwen3_vl",)
+
+    def tower(self, config: PretrainedConfig) -> Tower:
+        """Every layer sees the whole picture."""
+        vision = config.vision_config
+        return Tower(width=vision.hidden_size, layers=vision.depth, merge=vision.spatial_merge_size)
 
     def read_features(self, output: Any) -> ImageFeatures:
         """The last depth in place of the image tokens, the others for the first layers."""
