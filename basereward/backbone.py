@@ -15,6 +15,7 @@ from basereward.attention.door import TREE_ATTENTION
 from basereward.backbones.find import fetch, fetch_config, find_family
 from basereward.errors import CheckpointError
 from basereward.packing import Pack
+from basereward.prefix_keys import PrefixKeys
 
 # Names in a checkpoint -> names that transformers knows. TRL's value-head wrapper writes the first; the second is what our own folders
 # and sequence classifiers have, where transformers (5.23) renames every ``model.`` of Qwen2-VL and Qwen2.5-VL to the language model.
@@ -53,8 +54,12 @@ def use_tree_attention(backbone: PreTrainedModel) -> PreTrainedModel:
     return backbone
 
 
-def hidden_states(backbone: PreTrainedModel, pack: Pack) -> torch.Tensor:
-    """(S, D): last hidden states of a packed row, after the final norm."""
+def hidden_states(backbone: PreTrainedModel, pack: Pack, past: PrefixKeys | None = None) -> torch.Tensor:
+    """(S, D): last hidden states of a packed row, after the final norm.
+
+    Args:
+        past: keys of the prefix of the pack's one comparison, when it takes several packs; empty for the first of them.
+    """
     family = find_family(backbone.config)
     embeds, options = backbone.get_input_embeddings()(pack.input_ids), {}
     if pack.patches is not None:
@@ -62,5 +67,6 @@ def hidden_states(backbone: PreTrainedModel, pack: Pack) -> torch.Tensor:
         embeds, options = family.enter(embeds, pack.input_ids == backbone.config.image_token_id, features)
     language_model = getattr(backbone, "language_model", backbone)
     positions = family.language_positions(pack.position_ids)
-    output = language_model(inputs_embeds=embeds, position_ids=positions, tree=pack.tree, use_cache=False, **options)
+    options |= {"tree": pack.tree} if past is None else {"tree": past.tree(pack.tree), "past": past}
+    output = language_model(inputs_embeds=embeds, position_ids=positions, use_cache=False, **options)
     return output.last_hidden_state[0]

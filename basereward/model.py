@@ -13,6 +13,7 @@ from basereward.config import build, has_inner_target, locate
 from basereward.errors import CheckpointError, ConfigError
 from basereward.packing import Pack
 from basereward.pooling.length_norm import divide_by_log_length
+from basereward.prefix_keys import PrefixKeys
 
 LAST = {"_target_": "basereward.pooling.last.LastToken"}
 
@@ -67,10 +68,14 @@ class RewardModel(PreTrainedModel):
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Nothing: the backbone initialises or loads itself, and the head drew its weights when it was built."""
 
-    def forward(self, pack: Pack) -> torch.Tensor:
-        """(R,) float32 rewards of the pack's responses, comparisons in order."""
+    def forward(self, pack: Pack, past: PrefixKeys | None = None) -> torch.Tensor:
+        """(R,) float32 rewards of the pack's responses, comparisons in order.
+
+        Args:
+            past: keys of the prefix of the pack's one comparison, when it takes several packs; empty for the first of them.
+        """
         spans = pack.spans
-        reward_R = self.score(self.pooling(hidden_states(self.model, pack), spans))
+        reward_R = self.score(self.pooling(hidden_states(self.model, pack, past), spans))
         return divide_by_log_length(reward_R, spans) if self.length_norm else reward_R
 
 

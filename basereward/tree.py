@@ -39,15 +39,35 @@ class Piece:
 
 @dataclass
 class Tree:
-    """The layout of a row, and the masks that all layers share."""
+    """The layout of a row, and the masks that all layers share.
+
+    Attributes:
+        pieces: where its comparisons lie among the keys.
+        past: how many of the first keys, the prefix of its one piece, were computed before; the queries begin after them.
+    """
 
     pieces: tuple[Piece, ...]
+    past: int = 0
     _masks: dict[tuple, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @functools.cached_property
     def sizes(self) -> list[int]:
         """Tokens of each piece's prefix and of each of its groups of responses, along the row."""
         return [size for piece in self.pieces for size in (piece.prefix, *map(sum, piece.groups))]
+
+    @property
+    def query_sizes(self) -> list[int]:
+        """The same for the queries: without what was computed before."""
+        return [self.sizes[0] - self.past, *self.sizes[1:]]
+
+    def after(self, past: int) -> Tree:
+        """The layout of a row of responses alone when their prefix of ``past`` tokens was computed before.
+
+        >>> Tree((Piece(0, 0, (2, 5)),)).after(7).pieces
+        (Piece(start=0, prefix_end=7, ends=(9, 12)),)
+        """
+        assert len(self.pieces) == 1 and not self.pieces[0].prefix_end, "responses of one comparison alone"
+        return Tree((Piece(0, past, tuple(past + end for end in self.pieces[0].ends)),), past)
 
     def mask(self, prefix: int, group: tuple[int, ...], device: torch.device) -> torch.Tensor:
         """``response_mask`` on a device; built once per row."""
@@ -58,7 +78,7 @@ class Tree:
 
     def without_masks(self) -> Tree:
         """The same layout, for keeping: the masks of a long row take more memory than its labels."""
-        return Tree(self.pieces)
+        return Tree(self.pieces, self.past)
 
 
 def response_mask(prefix: int, lengths: tuple[int, ...]) -> torch.Tensor:

@@ -11,11 +11,13 @@ import random
 import pytest
 import torch
 from part_nodes import HEADS, POOLINGS, node
+from row_chains import rewards
 
 from basereward import checkpoint
 from basereward.backbone import load_backbone
 from basereward.errors import ConfigError
 from basereward.model import RewardModel
+from basereward.prefix_keys import in_rows
 
 TOLERANCE = 1e-5
 COMBINATIONS = [(head, pooling) for head in HEADS for pooling in POOLINGS]
@@ -63,8 +65,11 @@ REFERENCE = {
 @torch.no_grad()
 @pytest.mark.parametrize("length_norm", [False, True])
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_packed_equals_padded(pooling, length_norm, tiny_folder, stock, pack, cases):
-    """Stock transformers on one padded row per response; the response's own tokens, counted from the row's text, pooled alone."""
+def test_packed_equals_padded(pooling, length_norm, tiny_folder, stock, pack, encoder, cases):
+    """Stock transformers on one padded row per response; the response's own tokens, counted from the row's text, pooled alone.
+
+    All comparisons in one row, and each in one row for each response, which go on from the keys of its prefix.
+    """
     model = make(tiny_folder, "mlp", pooling, length_norm=length_norm)
     batch = stock.batch(cases)
     hidden = stock.model(**batch, use_cache=False).last_hidden_state
@@ -77,6 +82,8 @@ def test_packed_equals_padded(pooling, length_norm, tiny_folder, stock, pack, ca
         expected.append(reward / math.log(length + 1) if length_norm else reward)
     assert len(set(lengths)) > 5 and min(lengths) == 1
     torch.testing.assert_close(model(pack(cases)), torch.stack(expected), rtol=0, atol=TOLERANCE)
+    apart = torch.cat([rewards(model, encoder, in_rows(encoder.encode(case), token_budget=1)) for case in cases])
+    torch.testing.assert_close(apart, torch.stack(expected), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(("head", "pooling"), COMBINATIONS)
