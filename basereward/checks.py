@@ -14,8 +14,8 @@ import torch
 
 from basereward import checkpoint, foreign
 from basereward.backbones.find import fetch_config
-from basereward.compose import default_option
 from basereward.config import build
+from basereward.config_folders import default_option
 from basereward.errors import ConfigError, near_matches
 from basereward.model import LAST
 from basereward.settings import BackboneSettings, TrainSettings

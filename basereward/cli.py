@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -21,7 +23,7 @@ STAGES = {
 
 USAGE = """basereward: train, judge and serve scalar reward models for image + text preferences
 
-usage: basereward <stage> [key=value ...] [--dry-run] [--help] [--version]
+usage: basereward <stage> [key=value ...] [--config-dir DIR] [--dry-run] [--help] [--version]
 
 {stages}
 
@@ -33,34 +35,93 @@ examples:
   basereward export model=runs/demo out=runs/exported
 
 --dry-run composes the config, checks it and prints the plan; nothing is trained or written.
+--config-dir DIR also looks for YAML files of your own: DIR/data/my_mix.yaml is data=my_mix.
 basereward <stage> --help (or -h) lists the stage's keys and the options of each group."""
-FLAGS = ("--dry-run", "--help", "--version")
+CONFIG_DIR = "--config-dir"
+FLAGS = (CONFIG_DIR, "--dry-run", "--help", "--version")
+# What a shell reports of a program that SIGPIPE ended, as it ends cat or grep when nobody reads on: 128 + 13. The work is not done, or
+# its end was not told, so it is not 0.
+NOBODY_READS = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a stage; returns the exit code: 0 done, 1 done with failed items, 2 the user's mistake, 130 interrupted."""
-    words = ["--help" if word == "-h" else word for word in (sys.argv[1:] if arguments is None else arguments)]
-    flags = {word for word in words if word.startswith("--")}
-    words = [word for word in words if not word.startswith("--")]
-    if "--version" in flags:
-        print(f"basereward {__version__}")
-        return 0
-    stage, overrides = _split_stage(words)
-    if stage is None and (not words or "--help" in flags):
-        print(USAGE.format(stages="\n".join(f"  {name:12} {line}" for name, (_, _, line) in STAGES.items())))
-        return 0
+    """Runs a stage; returns the exit code: 0 done, 1 done with failed items, 2 the user's mistake, 130 interrupted, 141 nobody reads."""
+    try:
+        code = _answer(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()  # here and not at Python's end, where a closed pipe is a warning that nothing can catch
+        return code
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        _close_quietly()
+        return NOBODY_READS
 
+
+def _answer(arguments: Sequence[str]) -> int:
     from basereward.errors import BaseRewardError
 
     try:
+        words, folder = _take_folder(["--help" if word == "-h" else word for word in arguments])
+        flags = {word for word in words if word.startswith("--")}
+        words = [word for word in words if not word.startswith("--")]
+        if "--version" in flags:
+            print(f"basereward {__version__}")
+            return 0
+        stage, overrides = _split_stage(words)
+        if stage is None and (not words or "--help" in flags):
+            print(USAGE.format(stages="\n".join(f"  {name:12} {line}" for name, (_, _, line) in STAGES.items())))
+            return 0
         _refuse_unknown(stage, words, flags)
-        return _run(stage, overrides, flags)
+        return _run(stage, overrides, flags, folder)
     except BaseRewardError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _take_folder(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """The words without ``--config-dir DIR`` or ``--config-dir=DIR``, and DIR.
+
+    Raises:
+        ConfigError: the flag without a folder.
+    """
+    from basereward.errors import ConfigError
+
+    left, folder, waiting = [], None, iter(words)
+    for word in waiting:
+        flag, equals, value = word.partition("=")
+        if flag != CONFIG_DIR:
+            left.append(word)
+            continue
+        folder = value if equals else next(waiting, "")
+        if not folder or folder.startswith("--"):
+            raise ConfigError(f"{CONFIG_DIR}: expected a folder behind it; found {folder or 'none'}; write {CONFIG_DIR} DIR")
+    return left, folder
+
+
+def _nobody_reads() -> bool:
+    """Whether the other end of our output is closed; a pipe to a process of our own can break too, and that is an error."""
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    asked = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            asked.register(stream.fileno(), 0)
+        except (OSError, ValueError):  # no file behind it, or closed
+            continue
+    return any(event & select.POLLERR for _, event in asked.poll(0))
+
+
+def _close_quietly() -> None:
+    """What is left to be written goes nowhere: Python writes it out when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
 
 
 def _split_stage(words: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -80,23 +141,25 @@ def _refuse_unknown(stage: str | None, words: Sequence[str], flags: set[str]) ->
         raise ConfigError(f"{flag}: no such flag; {near_matches(flag, FLAGS)}")
 
 
-def _run(stage: str, overrides: list[str], flags: set[str]) -> int:
-    from basereward.compose import compose, groups
+def _run(stage: str, overrides: list[str], flags: set[str], folder: str | None) -> int:
+    from basereward.compose import compose
+    from basereward.config_folders import groups, looking_in
 
     module_name, config, line = STAGES[stage]
-    if "--help" in flags:
-        print(_stage_help(stage, line, config, groups()))
-        return 0
-    module = importlib.import_module(module_name)
-    settings = compose(config, overrides, module.SETTINGS)
-    if "--dry-run" in flags:
-        print(module.plan(settings))
-        return 0
-    return module.run(settings) or 0
+    with looking_in(folder):
+        if "--help" in flags:
+            print(_stage_help(stage, line, config, groups()))
+            return 0
+        module = importlib.import_module(module_name)
+        settings = compose(config, overrides, module.SETTINGS)
+        if "--dry-run" in flags:
+            print(module.plan(settings))
+            return 0
+        return module.run(settings) or 0
 
 
 def _stage_help(stage: str, line: str, config: str, groups: dict[str, list[str]]) -> str:
-    from basereward.compose import config_folder
+    from basereward.config_folders import config_folder
 
     text = (config_folder() / f"{config}.yaml").read_text(encoding="utf-8")
     used = {name: names for name, names in groups.items() if f" {name}:" in text or f" /{name}" in text}

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from basereward.errors import ConfigError, MissingDependency, near_matches
+import yaml
+
+from basereward.config_folders import config_folder, groups, own_folder, unknown_option
+from basereward.errors import ConfigError, MissingDependency
+from basereward.refusals import refused_override, wrong_value
+
+
+def _search_path() -> list[str]:
+    """Hydra's word for the user's folder of YAML files, where there is one; the toolkit's folder is looked through first."""
+    own = own_folder()
+    return [f"hydra.searchpath=[{in_quotes(str(own))}]"] if own is not None else []
+
+
+def in_quotes(value: str) -> str:
+    """A text as Hydra's grammar reads it whatever it holds.
+
+    >>> in_quotes("it's")
+    "'it\\\\'s'"
+    """
+    escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{chr(92) * trailing}'"
 
 
 def quoted(override: str) -> str:
@@ -23,9 +42,7 @@ def quoted(override: str) -> str:
     # What begins like a list, a mapping or a quoted text was meant as one: its mistake is for Hydra to report.
     if not equals or value[:1] in ("", "[", "{", "'", '"') or _is_read(override):
         return override
-    escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    candidate = f"{key}='{escaped}{chr(92) * trailing}'"
+    candidate = f"{key}={in_quotes(value)}"
     return candidate if _is_read(candidate) else override
 
 
@@ -57,11 +74,6 @@ def _refuse_removal(overrides: Sequence[str], stage: str, schema: type) -> None:
             )
 
 
-def config_folder() -> Path:
-    """The folder with the YAML files, in the source tree or in the installed package."""
-    return Path(str(importlib.resources.files("basereward.conf")))
-
-
 def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
     """The settings of a stage: its YAML, with the overrides, checked against a dataclass.
 
@@ -84,18 +96,19 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
     from hydra.errors import HydraException, MissingConfigException
 
     _refuse_removal(overrides, stage, schema)
-    overrides = [quoted(at_home(override)) for override in overrides]
+    typed, places = [quoted(at_home(override)) for override in overrides], _search_path()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
-            composed = hydra_compose(stage, overrides=list(overrides))
+            composed = hydra_compose(stage, overrides=[*typed, *places])
         except MissingConfigException as error:
-            raise ConfigError(_unknown_option(error)) from error
+            raise ConfigError(unknown_option(str(error.missing_cfg_file))) from error
         except HydraException as error:
             # The keys that the chosen options have, so that what is suggested exists.
-            chosen = [override for override in overrides if override.split("=")[0] in groups()]
-            written = f"{error.override}: " if hasattr(error, "override") else ""
-            known = list(_known_keys(hydra_compose(stage, overrides=chosen)))
-            raise ConfigError(_refused_override(f"{written}{error}", known)) from error
+            chosen = [override for override in typed if override.split("=")[0] in groups()]
+            known = hydra_compose(stage, overrides=[*chosen, *places])
+            raise ConfigError(refused_override(error, overrides, known, schema)) from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"expected YAML; found what cannot be read as such; correct the file: {error}") from error
     missing = list(_missing_keys(OmegaConf.to_container(composed, resolve=False)))
     if missing:
         # Asked before anything is resolved: a key that is derived from a missing one is not the one to set.
@@ -108,31 +121,10 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
     except errors.MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key}: this key needs a value; add {error.full_key}=... to the command") from error
     except errors.OmegaConfBaseException as error:
-        raise ConfigError(_wrong_value(error, OmegaConf.to_container(composed, resolve=False))) from error
+        raise ConfigError(wrong_value(error, composed)) from error
     if hasattr(schema, "typed"):
-        made.typed = frozenset(override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides)
+        made.typed = frozenset(override.lstrip("+~").partition("=")[0].partition("@")[0] for override in typed)
     return made
-
-
-def options(group: str) -> list[str]:
-    """Names that a config group offers: ``options("head")`` -> ["linear", "mlp"]."""
-    return sorted(
-        str(file.relative_to(config_folder() / group).with_suffix("")) for file in (config_folder() / group).rglob("*.yaml")
-    )
-
-
-def groups() -> dict[str, list[str]]:
-    """All config groups with their options."""
-    return {folder.name: options(folder.name) for folder in sorted(config_folder().iterdir()) if any(folder.glob("*.yaml"))}
-
-
-def default_option(stage: str, group: str) -> dict[str, Any]:
-    """The config node that a stage has for a group when none is chosen, without its interpolations resolved."""
-    import yaml
-
-    defaults = yaml.safe_load((config_folder() / f"{stage}.yaml").read_text(encoding="utf-8"))["defaults"]
-    name = next(entry[group] for entry in defaults if isinstance(entry, dict) and group in entry)
-    return yaml.safe_load((config_folder() / group / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def to_yaml(settings: Any) -> str:
@@ -142,63 +134,9 @@ def to_yaml(settings: Any) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(settings))
 
 
-def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:
-    for key in node:
-        yield f"{prefix}{key}"
-        child = node._get_node(key)
-        if hasattr(child, "keys") and not child._is_none():
-            yield from _known_keys(child, f"{prefix}{key}.")
-
-
 def _missing_keys(node: Any, prefix: str = "") -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _missing_keys(value, f"{prefix}{key}.")
     elif node == "???":
         yield prefix.removesuffix(".")
-
-
-def _unknown_option(error: Any) -> str:
-    group, _, name = str(error.missing_cfg_file).rpartition("/")
-    if not group:
-        return f"{name}: no such config; {near_matches(name, options('.'))}"
-    return f"{group}={name}: there is no such {group}; {near_matches(name, options(group))}"
-
-
-def _refused_override(message: str, known: list[str]) -> str:
-    first = message.strip().splitlines()[0]
-    key = re.search(r"Could not override '([^']+)'", first)
-    if key:
-        # Only keys on the same level or with the same last name are worth suggesting.
-        return f"{key[1]}: no such key; {near_matches(key[1], [k for k in known if _related(k, key[1])] or known)}"
-    group = re.search(r"Could not find '([^']+)'", message)
-    if group:
-        return f"{group[1]}: not found; config groups are {', '.join(groups())}"
-    return f"{first} (overrides are key=value; run with --help for the keys)"
-
-
-def _related(known: str, key: str) -> bool:
-    return known.rpartition(".")[0] == key.rpartition(".")[0] or known.rpartition(".")[2] == key.rpartition(".")[2]
-
-
-def _wrong_value(error: Any, raw: Any) -> str:
-    variable = re.search(r"Environment variable '([^']+)' not found", str(error))
-    if variable:
-        used = {path for path in _texts(raw) if f"oc.env:{variable[1]}" in path}
-        inside = sorted(path.rpartition("}")[2].lstrip("/") for path in used)
-        return (
-            f"{error.full_key}: expected the environment variable {variable[1]} to hold the folder with {', '.join(inside)}; it is not "
-            f"set; put {variable[1]}=<folder> before the command"
-        )
-    if "is not a ListConfig" in str(error) and error.full_key:
-        return f"{error.full_key}: expected a list, found one value; write it in brackets: {error.full_key}=[...]"
-    reason = str(error.msg or error).splitlines()[0]
-    return f"{error.full_key or 'config'}: {reason}"
-
-
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, dict | list):
-        for value in node.values() if isinstance(node, dict) else node:
-            yield from _texts(value)
-    elif isinstance(node, str):
-        yield node

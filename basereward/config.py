@@ -89,16 +89,16 @@ def locate(path: str, key: str = "") -> Callable:
 def check_arguments(target: Callable, values: Mapping[str, Any], key: str) -> None:
     """Refuses keys that ``target`` does not take, and missing ones that it needs; an option that is ignored is a trap."""
     try:
-        parameters = _parameters(target)
+        known = parameters(target)
     except ValueError:
         return  # classes written in C may have none; the call itself checks them
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
         return
     dot = f"{key}." if key else ""
     for name in values:
-        if name not in parameters:
-            raise ConfigError(f"{dot}{name}: {target.__name__} takes no such key; {near_matches(name, parameters)}")
-    missing = [n for n, p in parameters.items() if p.default is p.empty and n not in values]
+        if name not in known:
+            raise ConfigError(f"{dot}{name}: {target.__name__} takes no such key; {near_matches(name, known)}")
+    missing = [n for n, p in known.items() if p.default is p.empty and n not in values]
     if missing:
         raise ConfigError(f"{dot}{missing[0]}: {target.__name__} needs this key and it is not set")
 
@@ -106,12 +106,12 @@ def check_arguments(target: Callable, values: Mapping[str, Any], key: str) -> No
 def check_types(target: Callable, values: Mapping[str, Any], key: str) -> None:
     """Refuses values of another type than ``target`` declares, where that is one of ``TYPES``: 'no' is a text, and true in an if."""
     try:
-        parameters = _parameters(target)
+        known = parameters(target)
     except ValueError:
         return
     dot = f"{key}." if key else ""
     for name, value in values.items():
-        declared = parameters[name].annotation if name in parameters else ""
+        declared = known[name].annotation if name in known else ""
         written = (declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))).split("|")
         names = [part.strip() for part in written]
         if {*names} <= TYPES.keys() and not any(_is_a(value, TYPES[part][0]) for part in names):
@@ -132,7 +132,7 @@ def _meant(value: Any, names: list[str]) -> str:
     return f"; write {'true' if word in ('yes', 'on') else 'false'}"
 
 
-def _parameters(target: Callable) -> dict[str, inspect.Parameter]:
+def parameters(target: Callable) -> dict[str, inspect.Parameter]:
     """What a target takes; ``**options`` of a class stand for what its parent takes, where that is said by name."""
     found = dict(inspect.signature(target).parameters)
     spread = next((name for name, p in found.items() if p.kind is p.VAR_KEYWORD), None)
@@ -142,4 +142,4 @@ def _parameters(target: Callable) -> dict[str, inspect.Parameter]:
     if len(makers) < 2 or makers[1] is object:
         return found
     del found[spread]
-    return _parameters(makers[1]) | found
+    return parameters(makers[1]) | found

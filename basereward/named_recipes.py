@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from basereward.compose import compose, options
+from basereward.compose import compose
+from basereward.config_folders import options
 from basereward.errors import ConfigError, near_matches
 from basereward.settings import EvaluateSettings
 

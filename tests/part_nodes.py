@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from basereward.compose import compose, options
+from basereward.compose import compose
+from basereward.config_folders import options
 from basereward.settings import TrainSettings
 
 HEADS, POOLINGS, LOSSES = options("head"), options("pooling"), options("loss")

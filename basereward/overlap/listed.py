@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from basereward.accounts import read
-from basereward.compose import compose, options
+from basereward.compose import compose
 from basereward.config import build
+from basereward.config_folders import options
 from basereward.errors import ConfigError, DataError, MissingDependency, near_matches
 from basereward.named_recipes import recipe_names, recipe_node
 from basereward.overlap.known import Known

@@ -13,8 +13,8 @@ import torch
 from loss_cases import scored
 from part_nodes import HEADS, LOSSES, POOLINGS, node
 
-from basereward.compose import config_folder
 from basereward.config import build
+from basereward.config_folders import config_folder
 from basereward.errors import DataError
 from basereward.losses.base import Loss
 from basereward.losses.labels import Labels

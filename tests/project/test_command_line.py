@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from basereward.cli import STAGES, main
+from basereward.cli import NOBODY_READS, STAGES, main
 
 TRAIN = ["train", "run.dir=run"]
 SHORT = ["data.sources.demo.n=8", "data.val.n=4"]  # for mistakes that are found after the data were read
@@ -17,6 +17,16 @@ MISTAKES = {
     "a word for a number": ([*TRAIN, "optim.lr=fast"], ["optim.lr", "fast", "Float"]),
     "a mistyped key": ([*TRAIN, "optim.leaning_rate=1"], ["optim.leaning_rate", "optim.lr"]),
     "a mistyped section": ([*TRAIN, "optm.lr=1"], ["optm.lr", "optim.lr"]),
+    "a new key without its plus": ([*TRAIN, "data=custom", "data.path=x", "data.total=3"], ["data.total", "+data.total=3"]),
+    "a share without its plus": ([*TRAIN, "data.sources.demo.cap=20"], ["write +data.sources.demo.cap=20"]),
+    "a recipe's key": ([*TRAIN, "data=shp", "data.sources.shp.text_only=true"], ["write +data.sources.shp.text_only=true"]),
+    "a key of cleaning without its plus": ([*TRAIN, "data.clean.duplicates=true"], ["write +data.clean.duplicates=true"]),
+    "a mistyped new key": ([*TRAIN, "data.sources.demo.cpa=20"], ["no such key", "did you mean 'data.sources.demo.cap'"]),
+    "a mistyped source": ([*TRAIN, "data.sources.dmeo.cap=20"], ["there is no data.sources.dmeo", "did you mean 'data.sources.demo'"]),
+    "a device as elsewhere": ([*TRAIN, "device=cpu"], ["did you mean 'run.device'"]),
+    "a device as elsewhere, with a plus": ([*TRAIN, "+device=cpu"], ["device: no such key", "did you mean 'run.device'"]),
+    "a device as in training": (["evaluate", "model=x", "run.device=cpu"], ["run.device", "did you mean 'device'"]),
+    "a flag without its folder": ([*TRAIN, "--config-dir"], ["--config-dir: expected a folder behind it"]),
     "an unknown head": ([*TRAIN, "head=mpl"], ["head=mpl", "did you mean 'mlp'"]),
     "an unknown loss": ([*TRAIN, "loss=bradly_terry"], ["did you mean 'bradley_terry'"]),
     "an unknown experiment": ([*TRAIN, "experiment=dmeo"], ["did you mean 'demo'"]),
@@ -102,3 +112,31 @@ def test_help_waits_for_no_heavy_library():
 def test_stage_help_names_only_keys_and_groups_that_exist(stage, capsys):
     main([*stage.split(), "--help"])
     assert "???" not in capsys.readouterr().out.split("groups:")[1]
+
+
+def closed(*words: str, stream: str) -> subprocess.Popen:
+    """A command whose reader left before it began to write, as ``head`` does when it has read enough."""
+    process = subprocess.Popen([sys.executable, "-m", "basereward.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    getattr(process, stream).close()
+    return process
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["data", "check", "path=pairs.jsonl"]], ids=" ".join)
+def test_a_command_that_nobody_reads_ends_quietly(words):
+    process = closed(*words, stream="stdout")
+    said = process.stderr.read()
+    assert process.wait() == NOBODY_READS and b"Traceback" not in said and b"BrokenPipe" not in said
+
+
+def test_an_error_that_nobody_reads_ends_quietly():
+    process = closed("train", stream="stderr")
+    assert process.stdout.read() == b"" and process.wait() == NOBODY_READS
+
+
+def test_a_broken_pipe_inside_is_an_error(monkeypatch):
+    def fail(*_):
+        raise BrokenPipeError("a worker is gone")
+
+    monkeypatch.setattr("basereward.cli._run", fail)
+    with pytest.raises(BrokenPipeError, match="a worker is gone"):
+        main(["train"])

@@ -12,8 +12,9 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from basereward.cli import STAGES
-from basereward.compose import compose, config_folder, groups
+from basereward.compose import compose
 from basereward.config import locate
+from basereward.config_folders import config_folder, groups
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = sorted(file.relative_to(CONF).as_posix() for file in CONF.rglob("*.yaml"))

@@ -32,6 +32,9 @@ def commands(file: Path) -> list[str]:
 WRITTEN = ("out=", "output=", "run.dir=")
 COMMANDS = sorted({command for file in DOCUMENTS for command in commands(file)})
 
+# The mixture of docs/data.md.
+MIXTURE = next(text for text in blocks(ROOT / "docs" / "data.md", "yaml") if "hh_rlhf: {path:" in text)
+
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_folder) -> Path:
@@ -54,6 +57,10 @@ def workplace(tmp_path_factory, tiny_folder) -> Path:
     for name in ("my_pairs.jsonl", "pairs.jsonl", "held_out.jsonl"):
         (folder / name).write_text(json.dumps(row) + "\n", encoding="utf-8")
     (folder / "data.json").write_text("[]", encoding="utf-8")  # a copy of VL-RewardBench
+    (folder / "hh").mkdir()
+    (folder / "hh" / "harmless-base_test.jsonl.gz").touch()
+    (folder / "conf" / "data").mkdir(parents=True)
+    (folder / "conf" / "data" / "my_mix.yaml").write_text(MIXTURE, encoding="utf-8")
     (folder / "hh-rlhf" / "harmless-base").mkdir(parents=True)  # a copy of that repository
     (folder / "hh-rlhf" / "harmless-base" / "test.jsonl.gz").touch()
     (folder / "blind.jsonl").write_text(

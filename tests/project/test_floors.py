@@ -13,7 +13,8 @@ PACKAGE = ROOT / "basereward"
 
 # From the ground up; on a floor, in the order in which rooms may see each other. A folder is one room.
 FLOORS = {
-    "0 words": "errors problems turns spellings preferences archive_index archive_parts archives records config settings compose"
+    "0 words": "errors problems turns spellings preferences archive_index archive_parts archives records config settings config_folders"
+    " refusals compose"
     " named_recipes runtime text_tables",
     "1 maths": "losses heads pooling optimizers metrics",
     "2 data": "images fingerprints image_checks reading cards columns hub data_place"

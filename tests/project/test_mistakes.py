@@ -11,7 +11,8 @@ import pytest
 
 from basereward import __version__, checks
 from basereward.cli import main
-from basereward.compose import compose, default_option, quoted
+from basereward.compose import compose, quoted
+from basereward.config_folders import default_option
 from basereward.errors import ConfigError
 from basereward.problems import RowError
 from basereward.records import parse_prompt, parse_row

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from basereward import checkpoint, train
-from basereward.compose import compose, config_folder, options
+from basereward.compose import compose
+from basereward.config_folders import config_folder, options
 from basereward.memory import model_without_weights
 from basereward.settings import TrainSettings
 
