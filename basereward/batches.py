@@ -89,7 +89,7 @@ class EncodedDataset(Dataset):
         """The encoded comparison with its patches.
 
         Raises:
-            DataError: a stored comparison has another length than when it was prepared: a picture was replaced since.
+            DataError: a stored comparison has another length than when it was prepared: a picture was replaced since the run began.
         """
         comparison, encoded = self.comparisons[index], self.encoded[index]
         if encoded is None:
@@ -97,7 +97,7 @@ class EncodedDataset(Dataset):
             if encoded.lengths.packed != self.lengths.packed[index]:
                 raise DataError(
                     f"{comparison.where} ({comparison.id}): expected {self.lengths.packed[index]} tokens, as when it was prepared; found "
-                    f"{encoded.lengths.packed}; a picture was replaced since: delete the source's prepared folder and prepare it again"
+                    f"{encoded.lengths.packed}; a picture was replaced since this run began: prepare the source again"
                 )
             return encoded
         if not comparison.images:

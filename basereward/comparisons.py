@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from basereward.fingerprints.contents import Contents
 from basereward.losses.base import Sourced
 from basereward.records import Comparison, without_images
 from basereward.split import new_names
@@ -31,7 +32,7 @@ class Part(Protocol):
         ...
 
     def groups(self) -> np.ndarray:
-        """(n,) 32 bytes: `Comparison.group`."""
+        """(n,) 32 bytes that comparisons share whose prompts are the same and whose pictures have the same content."""
         ...
 
     def split_keys(self) -> np.ndarray:
@@ -52,7 +53,11 @@ class Part(Protocol):
 
 
 class Listed(list[Comparison]):
-    """Comparisons that were read directly."""
+    """Comparisons that were read directly; pictures that are files are read again, each once, when groups are first asked for."""
+
+    def __init__(self, comparisons: Iterable[Comparison] = ()):
+        super().__init__(comparisons)
+        self._contents = Contents()
 
     def ids(self) -> Sequence[str]:
         """Names, not yet unique."""
@@ -60,7 +65,8 @@ class Listed(list[Comparison]):
 
     def groups(self) -> np.ndarray:
         """(n,) 32 bytes."""
-        return np.array([item.group for item in self], dtype="S32")
+        self._contents.look(ref for item in self for ref in item.images)
+        return np.array([item.group_by(self._contents.name) for item in self], dtype="S32")
 
     def split_keys(self) -> np.ndarray:
         """(n,) 32 bytes."""

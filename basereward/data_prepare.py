@@ -30,8 +30,9 @@ from basereward.run_lock import RunInUse, lock, unlock
 from basereward.runtime import set_up_logging
 from basereward.sources import Source, make_sources, source_stream
 from basereward.store.identity import folder_of
-from basereward.store.stored import Stored
-from basereward.store.writing import broken_files, is_complete, make_incomplete, write_store
+from basereward.store.pictures import differences, in_words
+from basereward.store.stored import MANIFEST, Stored, is_begun, read_manifest
+from basereward.store.writing import broken_files, make_incomplete, number_of, write_store
 from basereward.text_tables import table
 
 
@@ -63,7 +64,7 @@ def plan(settings: DataPrepareSettings) -> str:
     lines = []
     for source in make_sources(settings.data):
         folder = folder_of(source.facts(), source.root)
-        state = "complete" if is_complete(folder) else "begun" if folder.is_dir() else "not prepared"
+        state = "complete" if read_manifest(folder) is not None else "begun" if is_begun(folder) else "not prepared"
         lines.append(f"{source.name}: {state}: {folder}")
     if beside_paper := paper_table(settings.data.get("sources") or {}):
         lines += ["", beside_paper, ""]
@@ -168,15 +169,28 @@ def _lock(folder: Path) -> None:
 
 
 def _complete(source: Source, facts: dict[str, Any], folder: Path, line: int) -> Stored:
-    if is_complete(folder) and (broken := broken_files(folder)):
-        tqdm.write(f"{source.name}: {counted(len(broken), 'file')} of {folder} changed since, {broken[0]} first; written again")
-        make_incomplete(folder, broken)
-    if not is_complete(folder):
+    _take_away_what_changed(source.name, folder)
+    if read_manifest(folder) is None:
         recipe = source.recipe
         expected = recipe.card.rows_of(recipe.path, recipe.data.split)
         with _bar(source.name, "comparisons", expected, line) as tick:
             write_store(source_stream(source.recipe, source.settings, progress=False), facts, folder, tick)
     return Stored(folder, source.name)
+
+
+def _take_away_what_changed(name: str, folder: Path) -> None:
+    """Of a complete source: what is broken, and what was made of pictures that are others now."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        (folder / MANIFEST).unlink(missing_ok=True)
+        return
+    if broken := broken_files(folder, manifest):
+        tqdm.write(f"{name}: {counted(len(broken), 'file')} of {folder} changed since, {broken[0]} first; written again")
+        make_incomplete(folder, min(map(number_of, broken)), broken)
+    elif changed := list(differences(Stored(folder, name))):
+        shown = in_words((ref, how or "has another time and the same content") for _, ref, how in changed)
+        tqdm.write(f"{name}: {counted(len(changed), 'picture')} changed since: {shown}; read again")
+        make_incomplete(folder, changed[0][0])
 
 
 @contextmanager

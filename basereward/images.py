@@ -70,7 +70,8 @@ def image_size(ref: object) -> tuple[int, int]:
 
 
 def trust_images(sizes: Mapping[str, tuple[int, int]]) -> None:
-    """Takes the word of an earlier start for pictures that it decoded to their ends: `check_image` does not decode them again."""
+    """Takes the word of an earlier start for pictures that it decoded to their ends: `check_image` decodes all but these."""
+    _trusted.clear()
     _trusted.update(sizes)
 
 

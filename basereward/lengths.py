@@ -13,11 +13,13 @@ import numpy as np
 
 from basereward.encode import AT_ONCE, Encoder, Lengths
 from basereward.errors import DataError
+from basereward.store.files import write_arrow
 from basereward.store.stored import Stored, read_table, shard_name
-from basereward.store.writing import write_arrow
 
 LENGTHS_FORMAT = 1
 """Raised when the same settings give other counts."""
+SHARD = b"shard"
+"""Under which a table names the checksum of its shard: one that was written again, for other pictures, is counted again."""
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +73,12 @@ def lengths_folder(folder: Path, encoder: Encoder) -> Path:
 
 def _of_shard(stored: Stored, number: int, encoder: Encoder, name: str, tick: Callable[[int], None]) -> LengthTable:
     file = stored.folder / f"lengths-{name}" / shard_name(number)
-    if not file.is_file():
-        _count(stored, number, encoder, file, tick)
+    of_shard = stored.manifest["files"][shard_name(number)]["sha256"].encode()
+    if not file.is_file() or (read_table(file, stored.command).schema.metadata or {}).get(SHARD) != of_shard:
+        _count(stored, number, encoder, file, tick, {SHARD: of_shard})
     else:
         tick(stored.sizes[number])
-    batch = read_table(file)
+    batch = read_table(file, stored.command)
     prefix, starts = batch.column("prefix").to_numpy(), batch.column("responses").offsets.to_numpy()
     responses = batch.column("responses").values.to_numpy()
     if len(prefix) != stored.sizes[number]:
@@ -84,7 +87,9 @@ def _of_shard(stored: Stored, number: int, encoder: Encoder, name: str, tick: Ca
     return LengthTable((prefix + sums).astype(np.int64), (prefix + most).astype(np.int64))
 
 
-def _count(stored: Stored, number: int, encoder: Encoder, file: Path, tick: Callable[[int], None]) -> None:
+def _count(
+    stored: Stored, number: int, encoder: Encoder, file: Path, tick: Callable[[int], None], notes: dict[bytes, bytes]
+) -> None:
     import pyarrow as pa
 
     first, sizes, rows = int(stored.starts[number]), stored.image_sizes(number), []
@@ -95,4 +100,4 @@ def _count(stored: Stored, number: int, encoder: Encoder, file: Path, tick: Call
         tick(len(items))
     counts = pa.list_(pa.int32())
     file.parent.mkdir(exist_ok=True)
-    write_arrow(file, rows, pa.schema({"prefix": pa.int32(), "responses": counts, "image_tokens": counts}))
+    write_arrow(file, rows, pa.schema({"prefix": pa.int32(), "responses": counts, "image_tokens": counts}, notes))

@@ -47,8 +47,8 @@ class DataBundle:
 def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     """Reads all sources and sets validation data apart.
 
-    The split takes whole groups (same prompt and images), chosen by a hash of the seed and the prompt: the same comparisons are
-    set apart whatever the order of rows and sources, and wherever the files lie.
+    The split takes whole groups (same prompt and content of images), chosen by a hash of the seed and the prompt: the same comparisons
+    are set apart whatever the order of rows and sources, and wherever the files lie.
 
     Args:
         data_cfg: keys of `DataSettings`.
@@ -68,18 +68,9 @@ def load_data(data_cfg: Mapping, *, seed: int) -> DataBundle:
     # Named before any is left out: files of rewards meet the same comparisons whatever cleaning takes.
     comparisons = _cleaned(named(comparisons), accounts, settings)
     comparisons, overlap = _compared(comparisons, given, accounts, settings)
-    split_seed = seed if settings.seed is None else settings.seed
-    if settings.val is None:
-        limits = {"fraction": settings.val_fraction, "maximum": settings.val_max, "seed": split_seed}
-        apart = set_apart(comparisons.groups(), comparisons.split_keys(), **limits)
-        train, val = comparisons.take(~apart), comparisons.take(apart)
-        split = {"by": "group", "seed": split_seed, "val_fraction": settings.val_fraction, "val_max": settings.val_max}
-    else:
-        train, val = comparisons, named(given)
-        split = {"by": "data.val", "groups_also_in_train": _count_shared(train, val)}
+    train, val, split = _split(comparisons, given, settings, seed)
     renamed = sum(len(view.names) for view in comparisons.views)
     split |= {"train": len(train), "val": len(val), "val_ids": [item.id for item in val], "ids_made_unique": renamed}
-    split["val_groups"] = sorted({item.group for item in val})
     if settings.text_only_scores is not None:
         rewards = RewardFiles(settings.text_only_scores, (*accounts, *val_accounts), SCORES)
         train, val = train.map(rewards.attach), val.map(rewards.attach)
@@ -135,8 +126,31 @@ def _without(comparisons: Comparisons, reasons: np.ndarray, accounts: dict[str, 
     return kept
 
 
-def _count_shared(train: Comparisons, val: Comparisons) -> int:
-    shared = len(np.intersect1d(train.groups(), val.groups()))
+def _split(
+    comparisons: Comparisons, given: Comparisons, settings: DataSettings, seed: int
+) -> tuple[Comparisons, Comparisons, dict[str, Any]]:
+    """(training, validation comparisons, what the manifest says of them); ``given`` are those of `data.val`."""
+    if settings.val is not None:
+        train, val = comparisons, named(given)
+        groups = val.groups()
+        split = {"by": "data.val", "groups_also_in_train": _count_shared(train.groups(), groups)}
+        return train, val, split | {"val_groups": _names(groups)}
+    limits = {"val_fraction": settings.val_fraction, "val_max": settings.val_max}
+    seed = seed if settings.seed is None else settings.seed
+    # Groups are the content of pictures, which must be read for them where they were not prepared: only where anything is set apart.
+    groups = comparisons.groups() if all(limits.values()) else np.zeros(len(comparisons), "S32")
+    keys = comparisons.split_keys()
+    apart = set_apart(groups, keys, fraction=settings.val_fraction, maximum=settings.val_max, seed=seed)
+    split = {"by": "group", "seed": seed} | limits | {"val_groups": _names(groups[apart])}
+    return comparisons.take(~apart), comparisons.take(apart), split
+
+
+def _names(groups: np.ndarray) -> list[str]:
+    return sorted({name.decode() for name in groups.tolist()})
+
+
+def _count_shared(train: np.ndarray, val: np.ndarray) -> int:
+    shared = len(np.intersect1d(train, val))
     if shared:
         log.warning("%d prompts of data.val are also in the training data: validation will look better than it is", shared)
     return shared

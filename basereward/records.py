@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image
@@ -68,11 +68,15 @@ class Comparison:
 
     @functools.cached_property
     def group(self) -> str:
-        """32 hexadecimal digits that two comparisons share when their prompts and images are the same.
+        """32 hexadecimal digits that two comparisons share when their prompts and images are the same, a file being its path.
 
-        A validation split keeps a group on one side: rows often repeat a prompt with other responses.
+        A validation split keeps on one side what is also the same when files are their content: `Part.groups` of `comparisons`.
         """
-        return _digest([self.messages, [image_key(ref) for ref in self.images]])
+        return self.group_by(image_key)
+
+    def group_by(self, name: Callable[[object], str]) -> str:
+        """`group`, with images that have one name as the same."""
+        return _digest([self.messages, [name(ref) for ref in self.images]])
 
     @functools.cached_property
     def split_key(self) -> str:

@@ -17,9 +17,10 @@ from basereward.problems import counted, in_words
 from basereward.recipes import Recipe
 from basereward.reward_files import check_there
 from basereward.shares import KEYS, Mixture, Share, read_share
+from basereward.store.command import prepare_command
 from basereward.store.identity import folder_of, identity, may_be_prepared, store_root
-from basereward.store.stored import Stored
-from basereward.store.writing import is_complete
+from basereward.store.pictures import check_pictures
+from basereward.store.stored import Stored, open_prepared
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +84,8 @@ class Source:
 
     def part(self) -> tuple[Part, dict[str, Any]]:
         """Its comparisons, from the prepared folder where there is a complete one, and the account of its rows."""
-        if may_be_prepared(self.name, self.root) and is_complete(folder := folder_of(self.facts(), self.root)):
-            stored = Stored(folder, self.name)
-            log.info("%s: %s", self.name, f"{counted(len(stored), 'prepared comparison')} in {folder}")
+        if (stored := self._prepared()) is not None:
+            log.info("%s: %s", self.name, f"{counted(len(stored), 'prepared comparison')} in {stored.folder}")
             return stored, stored.manifest["account"]
         stream = source_stream(self.recipe, self.settings)
         part = Listed(stream)
@@ -93,6 +93,15 @@ class Source:
         dropped = in_words(m["dropped"])
         log.info("%s: %d rows read, %d used, dropped %s; not prepared", self.name, m["rows_read"], m["used"], dropped)
         return part, m
+
+    def _prepared(self) -> Stored | None:
+        if not may_be_prepared(self.name, self.root):
+            return None
+        command = prepare_command(self.settings.path, self.settings.prepared)
+        stored = open_prepared(folder_of(self.facts(), self.root), self.name, command)
+        if stored is not None and not self.settings.without_images:
+            check_pictures(stored)
+        return stored
 
 
 def make_sources(data_cfg: Mapping) -> list[Source]:

@@ -19,13 +19,15 @@ def set_apart(groups: np.ndarray, keys: np.ndarray, *, fraction: float, maximum:
     They are min(fraction * n, maximum), at least 1 if there are two groups, and fewer where whole groups do not add up to that.
 
     Args:
-        groups: (n,) `Comparison.group`. keys: (n,) `Comparison.split_key`, by which the seed orders the groups.
+        groups: (n,) names of groups. keys: (n,) `Comparison.split_key`; the seed orders the groups by the least of each, since
+            one picture may lie under several names.
     """
     target = min(max(1, round(fraction * len(groups))), maximum) if fraction > 0 else 0
-    names, first, member, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    by_key = np.argsort(keys, kind="stable")
+    names, first, sizes = np.unique(groups[by_key], return_index=True, return_counts=True)
     chosen = np.zeros(len(names), dtype=bool)
     room = target if len(names) > 1 else 0
-    order = _order(keys[first], seed) if room else ()
+    order = _order(keys[by_key][first], seed) if room else ()
     left = len(names) - 1  # one group stays to train on
     for k in order:
         if sizes[k] <= room and left:
@@ -36,7 +38,7 @@ def set_apart(groups: np.ndarray, keys: np.ndarray, *, fraction: float, maximum:
         chosen[min(order, key=lambda k: sizes[k])] = True
     if target and not chosen.any():
         log.warning("%s with one prompt: none is set apart for validation; give data.val", counted(len(groups), "comparison"))
-    return chosen[member]
+    return chosen[np.searchsorted(names, groups)]
 
 
 def new_names(ids: Iterable[str]) -> dict[int, str]:

@@ -15,7 +15,7 @@ from basereward import nested, preferences, records, screening, spellings, turns
 from basereward.recipes import Recipe
 from basereward.runtime import file_hash, write_json
 from basereward.store.rows import FORMAT
-from basereward.store.stored import MANIFEST
+from basereward.store.stored import MANIFEST, shard_name
 
 IDENTITY = "identity.json"
 HASHES = "file_hashes.json"
@@ -55,8 +55,8 @@ def folder_of(facts: Mapping[str, Any], root: Path) -> Path:
 
 
 def may_be_prepared(source: str, root: Path) -> bool:
-    """Whether any complete folder of a source of this name exists: if not, no file needs to be hashed to know."""
-    return any(root.glob(f"{source}-{'?' * DIGITS}/{MANIFEST}"))
+    """Whether any folder of a source of this name holds anything prepared: if not, no file needs to be hashed to know."""
+    return any(any(root.glob(f"{source}-{'?' * DIGITS}/{file}")) for file in (MANIFEST, shard_name(0)))
 
 
 def code_hash(recipe: type) -> str:

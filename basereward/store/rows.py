@@ -13,10 +13,12 @@ from PIL import Image
 
 from basereward.images import image_size, load_image
 from basereward.records import Comparison, Pair, image_key
+from basereward.store.pictures import Picture
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what a shard holds changes; older folders are then not found any more."""
-TEXTS = ("id", "group", "split_key", "messages", "labels", "images", "category", "meta", "where")
+FACTS = ("group", "split_key")
+TEXTS = ("id", "messages", "labels", "images", "category", "meta", "where")
 ROW = (*TEXTS, "responses", "weight")
 """Columns that a comparison is made from."""
 
@@ -37,25 +39,27 @@ def schema():
     """Of a shard."""
     import pyarrow as pa
 
-    columns = {name: pa.large_string() for name in TEXTS}
+    columns = {name: pa.large_string() for name in (*FACTS, *TEXTS)}
     numbers = {"weight": pa.float64(), "num_pairs": pa.int32(), "num_images": pa.int32()}
     return pa.schema(columns | {"responses": pa.large_list(pa.large_string()), "sizes": pa.list_(pa.int32())} | numbers)
 
 
-def to_row(item: Comparison, keep_image: Callable[[str, bytes], list]) -> dict[str, Any]:
+def to_row(item: Comparison, keep_image: Callable[[bytes], list], picture: Callable[[str], Picture]) -> dict[str, Any]:
     """The row of a comparison.
 
     Args:
-        keep_image: (key, bytes of an image file) -> where they are kept.
+        keep_image: bytes of an image file -> where they are kept.
+        picture: the reference of a file -> what is known of it.
 
     Raises:
         ImageError: an image whose size cannot be read.
     """
-    sizes = [side for ref in item.images for side in image_size(ref)]
+    sizes = [side for ref in item.images for side in (picture(ref).shape if isinstance(ref, str) else image_size(ref))]
     labels = [[astuple(pair) for pair in item.pairs], item.ties, item.ranks, item.scores]
     return {
-        "id": item.id, "group": item.group, "split_key": item.split_key, "messages": _json(item.messages), "labels": _json(labels),
-        "images": _json([ref if isinstance(ref, str) else keep_image(image_key(ref), _content(ref)) for ref in item.images]),
+        "id": item.id, "group": item.group_by(lambda ref: picture(ref).content if isinstance(ref, str) else image_key(ref)),
+        "split_key": item.split_key, "messages": _json(item.messages), "labels": _json(labels),
+        "images": _json([ref if isinstance(ref, str) else keep_image(_content(ref)) for ref in item.images]),
         "category": item.category, "meta": json.dumps(item.meta, default=str), "where": _valid(item.where),
         "responses": list(item.responses), "sizes": sizes, "weight": item.weight, "num_pairs": len(item.pairs),
         "num_images": len(item.images),
@@ -71,14 +75,11 @@ def to_comparison(row: Mapping[str, Any], source: str, read_image: Callable[[lis
     pairs, ties, ranks, scores = read_labels(row["labels"])
     images = row["images"]
     refs = () if images == "[]" else tuple(ref if isinstance(ref, str) else read_image(ref) for ref in json.loads(images))
-    item = Comparison(
+    return Comparison(
         messages=tuple(json.loads(row["messages"])), images=refs, responses=tuple(row["responses"]), pairs=pairs, id=row["id"],
         source=source, category=row["category"], weight=row["weight"], ranks=ranks, scores=scores, ties=ties,
         meta=json.loads(row["meta"]), where=row["where"],
     )  # fmt: skip
-    # Where cached_property keeps them: those of a picture given as pixels cannot be computed from the file it was stored as.
-    item.__dict__.update(group=row["group"], split_key=row["split_key"])
-    return item
 
 
 @functools.lru_cache(maxsize=4096)

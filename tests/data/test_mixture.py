@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 
 from basereward.comparisons import Listed
@@ -150,3 +151,12 @@ def test_the_data_seed_replaces_the_runs(tmp_path):
 def test_settings_that_cannot_be_used(config, message):
     with pytest.raises(ConfigError, match=message):
         load_data(config, seed=0)
+
+
+def test_a_group_is_asked_by_its_least_name_whatever_the_order():
+    keys = np.array([f"{k:032d}" for k in (9, 1, 5, 3, 7, 2, 8, 4)], dtype="S32")
+    groups = np.array([b"a", b"a", b"b", b"b", b"c", b"c", b"d", b"d"], dtype="S32")
+    for seed in range(20):
+        apart = set_apart(groups, keys, fraction=0.25, maximum=9, seed=seed)
+        turned = set_apart(groups[::-1], keys[::-1], fraction=0.25, maximum=9, seed=seed)
+        assert apart.sum() == 2 and np.array_equal(apart, turned[::-1])
