@@ -85,7 +85,7 @@ format: $(STAMP)  ## mend what lint can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## speed of packs against padded rows, same model and rows, in one run
+bench: $(STAMP)  ## every claim about speed and memory, each beside its floor, in one run
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 # Needs torch, transformers, accelerate, peft, numpy and Pillow of $(GPU_PYTHON), and leaves its environment as it is: the tree
