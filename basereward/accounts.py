@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from basereward.errors import ConfigError, DataError, near_matches
@@ -16,6 +16,57 @@ from basereward.recipes import IMAGE_MISSING, Dropped, Recipe
 from basereward.records import Comparison
 
 ON_ERROR = ("fail", "skip")
+
+
+@dataclass(slots=True)
+class Judged:
+    """A row with what became of it."""
+
+    where: str
+    row: Mapping | Problem
+    result: Comparison | Dropped | tuple[Problem, ...]
+
+    @property
+    def images(self) -> Sequence[object]:
+        """Of the comparison, where there is one."""
+        return self.result.images if isinstance(self.result, Comparison) else ()
+
+    @property
+    def reason(self) -> str | None:
+        """Under which it is counted as left out: that of its first problem; None where there is a comparison."""
+        if isinstance(self.result, Dropped):
+            return self.result.reason
+        return self.result[0].kind if isinstance(self.result, tuple) else None
+
+
+def judged(recipe: Recipe, rows: Iterable[tuple[str, Mapping | Problem]]) -> Iterator[Judged]:
+    """What becomes of each row, in order, with its pictures looked at: whoever reads or counts rows does it here."""
+    found = (Judged(where, row, judge(recipe, row, where)) for where, row in rows)
+    if not recipe.check_images:
+        yield from found
+        return
+    for item, errors in with_image_errors(found):
+        if errors:
+            item.result = _of_images(recipe, item, errors)
+        yield item
+
+
+def judge(recipe: Recipe, row: Mapping | Problem, where: str) -> Comparison | Dropped | tuple[Problem, ...]:
+    """What becomes of a row, apart from its pictures."""
+    if isinstance(row, Problem):
+        return (row,)
+    try:
+        return recipe.comparison(row, where)
+    except RowError as error:
+        return error.problems
+
+
+def _of_images(recipe: Recipe, item: Judged, errors: list[ImageError]) -> Dropped | tuple[Problem, ...]:
+    """A row is dropped for a missing image only when the rest of it is sound."""
+    if recipe.on_missing_image == "drop" and all(error.reason == IMAGE_MISSING for error in errors):
+        return Dropped(IMAGE_MISSING)
+    it = item.result
+    return tuple(Problem(error.reason, it.where, it.id, error.expected, error.found, error.advice) for error in errors)
 
 
 @dataclass
@@ -58,42 +109,16 @@ class Reader:
         self.manifest, self.problems, self.recipe.rows_in_files = None, [], 0
         self._num_rows, self._dropped, used = 0, Counter(), 0
         self.recipe.images_in()
-        comparisons = self._comparisons()
-        checked = with_image_errors(comparisons) if self.recipe.check_images else ((item, []) for item in comparisons)
-        for comparison, errors in checked:
-            if errors:
-                self._note_images(comparison, errors)
-            else:
-                used += 1
-                yield comparison
-        self._finish(used)
-
-    def _comparisons(self) -> Iterator[Comparison]:
-        recipe = self.recipe
-        label = recipe.source or os.path.basename(recipe.path)
-        for where, row in with_progress(recipe.rows(), label) if self.progress else recipe.rows():
+        rows = self.recipe.rows()
+        for item in judged(self.recipe, with_progress(rows, label_of(self.recipe)) if self.progress else rows):
             self._num_rows += 1
-            if isinstance(row, Problem):
-                self.problems.append(row)
+            if item.reason is None:
+                used += 1
+                yield item.result
                 continue
-            try:
-                result = recipe.comparison(row, where)
-            except RowError as error:
-                self.problems += error.problems
-                continue
-            if isinstance(result, Dropped):
-                self._dropped[result.reason] += 1
-            else:
-                yield result
-
-    def _note_images(self, comparison: Comparison, errors: list[ImageError]) -> None:
-        """A row is dropped for a missing image only when the rest of it is sound."""
-        if self.recipe.on_missing_image == "drop" and all(error.reason == IMAGE_MISSING for error in errors):
-            self._dropped[IMAGE_MISSING] += 1
-            return
-        self.problems += [
-            Problem(error.reason, comparison.where, comparison.id, error.expected, error.found, error.advice) for error in errors
-        ]
+            self._dropped[item.reason] += 1
+            self.problems += item.result if isinstance(item.result, tuple) else ()
+        self._finish(used)
 
     def _finish(self, used: int) -> None:
         self.problems.sort(key=lambda problem: _place(problem.where))
@@ -103,8 +128,6 @@ class Reader:
             skip = ", or leave them out of training with data.on_error=skip"
             advice += skip if self.on_error == "fail" else ": no other row is left"
             raise BadRows(self.problems, title=f"{self._num_rows:,} read from {self.recipe.path}", advice=advice)
-        first_problem = {problem.where: problem for problem in reversed(self.problems)}
-        self._dropped.update(problem.kind for problem in first_problem.values())
         if not used:
             found = f"{counted(self._num_rows, 'row')}, dropped: {in_words(self._dropped)}"
             advice = "; ".join(["check the file", *_image_notes(self.recipe, self._dropped)])
@@ -117,6 +140,11 @@ def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
     reader = Reader(recipe, on_error=on_error)
     comparisons = list(reader)
     return SourceData(comparisons, reader.manifest or {}, reader.problems)
+
+
+def label_of(recipe: Recipe) -> str:
+    """What a line of progress calls it."""
+    return recipe.source or os.path.basename(recipe.path)
 
 
 def _place(where: str) -> tuple[str, int]:

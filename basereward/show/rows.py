@@ -1,15 +1,15 @@
-"""A recipe -> its comparisons, one after another, with an account of the rows that are left out. Nothing is held, no picture opened."""
+"""A recipe -> its comparisons, one after another, with an account of the rows that are left out, and examples of them. Nothing is held."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from basereward.problems import Problem, RowError, shown
+from basereward.accounts import Judged, judged, label_of
+from basereward.problems import Problem, shown
 from basereward.reading import with_progress
-from basereward.recipes import Dropped, Recipe
+from basereward.recipes import Recipe
 from basereward.records import Comparison
 
 # Kept of each reason for leaving rows out.
@@ -21,7 +21,7 @@ class Rows:
     """Iterated once; what it counts is complete when the iteration ends.
 
     Args:
-        recipe: reads and judges the rows. Its pictures are not decoded: the page says which of those it shows cannot be opened.
+        recipe: reads and judges the rows, as for training.
         limit: of the rows that are read; all when None.
     """
 
@@ -36,28 +36,25 @@ class Rows:
 
     def __iter__(self) -> Iterator[Comparison]:
         """The comparisons in the order of the rows."""
-        for where, row in with_progress(self.recipe.rows(), self.recipe.source or os.path.basename(self.recipe.path)):
+        for item in judged(self.recipe, self._first()):
+            if item.reason is None:
+                yield item.result
+                continue
+            self.dropped[item.reason] += 1
+            if len(self.examples[item.reason]) < EXAMPLES:
+                self.examples[item.reason].append(_example(item))
+
+    def _first(self) -> Iterator[tuple[str, Mapping | Problem]]:
+        for where, row in with_progress(self.recipe.rows(), label_of(self.recipe)):
             if self.rows_read == self.limit:
                 self.is_cut = True
                 return
             self.rows_read += 1
-            result = self._judge(row, where)
-            if result is not None:
-                yield result
+            yield where, row
 
-    def _judge(self, row: Mapping | Problem, where: str) -> Comparison | None:
-        if isinstance(row, Problem):
-            return self._leave_out(row.kind, str(row))
-        try:
-            result = self.recipe.comparison(row, where)
-        except RowError as error:
-            return self._leave_out(error.problems[0].kind, str(error.problems[0]))
-        return self._leave_out(result.reason, f"{where}: {_beginning(row)}") if isinstance(result, Dropped) else result
 
-    def _leave_out(self, reason: str, example: str) -> None:
-        self.dropped[reason] += 1
-        if len(self.examples[reason]) < EXAMPLES:
-            self.examples[reason].append(example)
+def _example(item: Judged) -> str:
+    return str(item.result[0]) if isinstance(item.result, tuple) else f"{item.where}: {_beginning(item.row)}"
 
 
 def _beginning(row: Mapping) -> str:
