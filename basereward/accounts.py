@@ -166,8 +166,12 @@ def _manifest(recipe: Recipe, num_rows: int, dropped: Counter, used: int) -> dic
     found = recipe.rows_in_files or num_rows
     text_only = ["text only: the images of the rows are left out"] if recipe.text_only else []
     notes = recipe.notes() + text_only + _image_notes(recipe, dropped)
-    if expected and sum(expected.values()) != found:
-        notes.append(f"the card says {sum(expected.values())} rows, {found} were read: the file has changed")
+    if expected and (wanted := sum(expected.values())) != found:
+        # A file under a name of one's own, or a folder with some of the files, may be a sample; named files are known whole.
+        why = "the file has changed" if names & {*expected} else "a part of it, if you chose one, or another state of the set"
+        notes.append(f"the card counts {counted(wanted, 'row')} of {', '.join(expected)}, {found:,} were read from files: {why}")
+    if found != num_rows:
+        notes.append(f"several rows of a file are one here: {counted(found, 'row')} in the files, {num_rows:,} read and judged")
     counts = {"rows_read": num_rows, "rows_in_files": found, "dropped": dict(sorted(dropped.items())), "used": used}
     facts = {"path": recipe.path, "files": [file.name for file in files], "sha256": hash_files(files) if files else None}
     facts |= {"split": recipe.data.split, "subset": recipe.data.subset, "commit_read": recipe.data.commit}

@@ -116,7 +116,8 @@ def check(data: SourceData, encoder: Encoder | None = None, *, max_length: int |
 def account(data: SourceData) -> str:
     """Rows read, dropped and used."""
     m = data.manifest
-    rows = [("rows read", f"{m['rows_read']:,}"), ("used", f"{m['used']:,}")]
+    in_files = [("rows in the files", f"{m['rows_in_files']:,}")] if m["rows_in_files"] != m["rows_read"] else []
+    rows = [*in_files, ("rows read", f"{m['rows_read']:,}"), ("used", f"{m['used']:,}")]
     rows += [(f"dropped: {reason}", f"{count:,}") for reason, count in m["dropped"].items()]
     facts = [f"{m['path']}", *(f"note: {note}" for note in m["notes"]), f"licence: {m['licence']}"]
     return "\n".join(facts) + "\n\n" + table(("rows", ""), rows)

@@ -67,21 +67,21 @@ def copied_files(folder: Path, *, split: str | None, subset: str | None, pattern
     Args:
         folder: of the copy.
         split, subset: kept are files named after them, or within folders of their name.
-        pattern: which files instead, relative to the folder.
+        pattern: which files instead, relative to the folder, where there are such.
 
     Raises:
         DataError: none, with what is there.
     """
     every = [file for file in sorted(folder.rglob("*")) if _is_data(file.relative_to(folder))]
-    if pattern is not None:
-        chosen = [file for file in sorted(folder.glob(pattern)) if file.name.endswith(SUFFIXES)]
-        wanted = f"files named {pattern}"
-    else:
+    chosen = [file for file in sorted(folder.glob(pattern)) if file.name.endswith(SUFFIXES)] if pattern is not None else []
+    wanted = f"files named {pattern}" if pattern is not None else ""
+    # A copy that `datasets` or the Hub's converter wrote names its files after the split, whatever the repository does.
+    if not chosen and (pattern is None or split or subset):
         chosen, words = every, []
         for word, what in ((subset, "subset"), (split, "split")):
             chosen = _named(chosen, folder, word) if word else chosen
             words += [f"{what} {word!r}"] if word else []
-        wanted = f"data files of {' and '.join(words)}" if words else "data files"
+        wanted += (", or " if wanted else "") + (f"data files of {' and '.join(words)}" if words else "data files")
     if not chosen:
         names = ", ".join(file.relative_to(folder).as_posix() for file in every[:8]) or "no data file"
         more = f" and {len(every) - 8} more" if len(every) > 8 else ""

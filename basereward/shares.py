@@ -77,6 +77,7 @@ class Mixture:
                 raise ConfigError(f"data.{name}: expected a number above 0, or null; found {value!r}; correct it")
         if self.total is not None and self.total != int(self.total):
             raise ConfigError(f"data.total: expected a whole number of comparisons; found {self.total!r}; round it")
+        self._check_counts()
         if self.temperature is not None and weighted:
             raise ConfigError(
                 f"data.temperature: expected no source with a weight beside it, since it makes the weights from sizes; found "
@@ -85,6 +86,16 @@ class Mixture:
         if self.temperature is not None and not any(item.is_open for item in self.shares.values()):
             raise ConfigError(
                 "data.temperature: expected sources without weight, count and epochs, whose weights it makes; found none; remove it"
+            )
+
+    def _check_counts(self) -> None:
+        """Refuses a total that the counts exceed, or cannot reach where no other source can fill it; `quotas` knows the sizes too."""
+        counts = sum(item.count or 0 for item in self.shares.values())
+        fills = any(item.count is None for item in self.shares.values())
+        if self.total is not None and (counts > self.total or (counts < self.total and not fills)):
+            raise ConfigError(
+                f"data.total: expected {'at least' if fills else 'exactly'} the counts of the sources, together {counts:,}; found "
+                f"{self.total:,}; correct data.total or the counts"
             )
 
     def quotas(self, usable: Mapping[str, int]) -> dict[str, int]:

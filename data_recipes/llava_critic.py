@@ -133,6 +133,7 @@ class LLaVACriticPointwise(Recipe):
         for _, row in super().rows():
             if key := _group(row):
                 groups.setdefault(key, []).append(read_single(row)[1:])
+        self.rows_in_files = 0  # counted by the second reading
         for where, row in super().rows():
             key = _group(row)
             yield where, row | {"group": groups.pop(key, None)} if key else row

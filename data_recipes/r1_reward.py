@@ -19,8 +19,8 @@ from basereward.data_recipes.vlfeedback import VLFeedback
 from basereward.data_recipes.wildvision import WildVision
 
 from basereward.columns import Layout
-from basereward.compose import config_folder
 from basereward.config import build
+from basereward.config_folders import folders, options
 from basereward.errors import ConfigError, near_matches
 from basereward.problems import Problem
 from basereward.recipes import Dropped, Recipe
@@ -92,10 +92,9 @@ class R1Reward(Recipe):
 
 def _part(name: str, keys: Mapping, folder: str | os.PathLike | None, source: str) -> Recipe:
     """The recipe of a part, reading the subfolder of its name unless its keys say another path."""
-    file = config_folder() / "recipe" / f"{name}.yaml"
-    if not file.is_file():
-        known = [found.stem for found in file.parent.glob("*.yaml")]
-        raise ConfigError(f"parts: expected recipes of conf/recipe; found {name!r}; {near_matches(name, known)}")
+    file = next((file for folder_ in folders() if (file := folder_ / "recipe" / f"{name}.yaml").is_file()), None)
+    if file is None:
+        raise ConfigError(f"parts: expected recipes of conf/recipe; found {name!r}; {near_matches(name, options('recipe'))}")
     node = yaml.safe_load(file.read_text(encoding="utf-8"))
     place = {"path": os.path.join(folder, name)} if folder is not None else {}
     return build(node | place | dict(keys), f"parts.{name}", source=source)

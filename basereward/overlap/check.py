@@ -62,9 +62,10 @@ def check_overlap(
 
     benchmarks = {one.name: account(one, own, sources, item_at) for one, own in zip(known, hits, strict=True)}
     numbers = {"mode": mode, "by_picture": by_picture, "benchmarks": benchmarks, "not_checked": unread}
-    log.info("%s", overlap_table(numbers))
     rows = rows_found(hit for own in hits for hit in own)
-    if len(rows) and mode == "fail":
+    if not len(rows) or mode != "fail":  # else the error shows it
+        log.info("%s", overlap_table(numbers))
+    else:
         raise DataError(
             f"data.overlap: expected no training data that stand in a benchmark; found\n{overlap_table(numbers)}\n"
             "leave them out with data.overlap=drop, or train with data.overlap=report and say so beside the results"

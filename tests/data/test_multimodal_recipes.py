@@ -68,6 +68,19 @@ def test_r1_reward_refuses_what_it_cannot_sample(tmp_path, options, message):
         build(node("r1_reward", tmp_path, **options))
 
 
+def test_a_copy_that_is_named_after_its_split_is_read_whatever_the_repository_calls_its_files(tmp_path):
+    rlaif = node("rlaif_v", tmp_path)
+    (tmp_path / "data").mkdir()
+    for file in list(tmp_path.rglob("RLAIF-V-Dataset_*.parquet")):
+        file.rename(tmp_path / "data" / "train-00000-of-00001.parquet")
+    data = read(build(rlaif))
+    assert data.manifest["files"] == ["train-00000-of-00001.parquet"] and data.manifest["used"]
+    (tmp_path / "data" / "train-00000-of-00001.parquet").rename(tmp_path / "data" / "other.parquet")
+    expected = r"files named RLAIF-V-Dataset_\*\.parquet, or data files of split 'train' .*found data/other\.parquet"
+    with pytest.raises(DataError, match=expected):
+        read(build(rlaif))
+
+
 def test_a_part_is_read_from_its_own_path(tmp_path):
     whole = node("r1_reward", tmp_path)
     elsewhere = tmp_path / "elsewhere"

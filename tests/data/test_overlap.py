@@ -178,6 +178,17 @@ def test_report_drop_fail_and_null(files):
     assert load_data(config | {"overlap": None}, seed=0).manifest["overlap"] == {}
 
 
+def test_a_run_that_fails_shows_the_table_once(files, caplog):
+    train, benchmark = files
+    config = {"sources": {"mine": {"_target_": CUSTOM, "path": train}}, "overlap_with": [benchmark], "val_fraction": 0}
+    caplog.set_level("INFO")
+    with pytest.raises(DataError) as caught:
+        load_data(config | {"overlap": "fail"}, seed=0)
+    assert (str(caught.value) + caplog.text).count("held_out in mine") == 1
+    load_data(config, seed=0)
+    assert caplog.text.count("held_out in mine") == 1
+
+
 def test_validation_data_are_looked_at_and_stay(files):
     train, benchmark = files
     config = {"path": train, "val": benchmark, "overlap_with": [benchmark], "overlap": "drop"}

@@ -46,7 +46,7 @@ def test_counts(recipe, path, rows, dropped):
     data = read_real(recipe, path)
     account = data.manifest
     assert (account["rows_read"], account["dropped"], account["used"]) == (rows, dropped, rows - sum(dropped.values()))
-    assert len(data.comparisons) == account["used"] and not any("card says" in note for note in account["notes"])
+    assert len(data.comparisons) == account["used"] and not any("the card counts" in note for note in account["notes"])
 
 
 def test_vl_rewardbench():
@@ -56,7 +56,7 @@ def test_vl_rewardbench():
     assert Counter(item.category for item in items) == {"general": 183, "hallucination": 749, "reasoning": 318}
     assert len({item.id for item in items}) == 1250 and len({item.meta["row_id"] for item in items}) == 1225
     assert sum(item.pairs[0].better == 1 for item in items) == 5 and not any(item.images for item in items)
-    assert "text only" in data.manifest["notes"][0] and not any("card says" in note for note in data.manifest["notes"])
+    assert "text only" in data.manifest["notes"][0] and not any("the card counts" in note for note in data.manifest["notes"])
     # Always the first response: 0.996 of all rows, and 178 of 183 in "general", where the five others are.
     assert Counter(item.category for item in items if item.pairs[0].better == 1) == {"general": 5}
     with pytest.raises(DataError, match="1,250 rows, dropped: 1,250 image missing.*text_only=true"):
@@ -89,7 +89,7 @@ def test_a_whole_copy_is_read_as_its_files(tmp_path):
     (folder / "train.jsonl").write_text("")
     data = read_real("hh_rlhf", str(tmp_path / "hh"), split="test")
     assert data.manifest["used"] == 2303 and data.comparisons[0].id == "harmless-base/test.jsonl.gz:1"
-    assert "the card says 8552 rows, 2312 were read" in data.manifest["notes"][0]
+    assert "the card counts 8,552 rows of test, 2,312 were read from files: a part of it" in data.manifest["notes"][0]
 
 
 def test_the_dropped_transcripts_are_other_rows():

@@ -275,7 +275,7 @@ def test_the_manifest_accounts_for_the_file(tmp_path):
     assert (
         manifest["files"] == ["a.jsonl"]
         and manifest["licence"] == "MIT"
-        and "the card says 4 rows, 3 were read" in manifest["notes"][0]
+        and "the card counts 4 rows of a.jsonl, 3 were read from files: the file has changed" in manifest["notes"][0]
     )
     assert len(manifest["sha256"]) == 64 and set(manifest["sha256"]) <= set(string.hexdigits)
     path.write_text(path.read_text() + "\n")

@@ -13,6 +13,7 @@ from basereward.data_recipes.ultrafeedback import UltraFeedback
 from recipe_texts import completion, order, pair, post, preference, steer, talk, ultra
 
 from basereward.accounts import read
+from basereward.data_check import account
 from basereward.errors import ConfigError
 from basereward.problems import BadRows
 
@@ -76,6 +77,22 @@ def test_helpsteer2_by_other_weights(tmp_path):
         HelpSteer2(tmp_path, weights={"helpfulness": 0})
     with pytest.raises(ConfigError, match="weights.verbosity: expected a finite number; found 'no'"):
         HelpSteer2(tmp_path, weights={"verbosity": "no"})
+
+
+def test_rows_and_the_prompts_that_they_join_in_are_told_apart(tmp_path):
+    """Five rows of two prompts: the card counts rows, and the account of what was judged counts prompts."""
+    rows = [steer("q", text, k, 4, 4, 2, 1) for k, text in enumerate("abc")] + [
+        steer("p", text, k, 4, 4, 2, 1) for k, text in enumerate("ab")
+    ]
+    path = tmp_path / "sample.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    card = {"hub_id": "nvidia/HelpSteer2", "rows_expected": {"train": 20324}}
+    data = read(HelpSteer2(path, split="train", weights=WEIGHTS, card=card))
+    counted, joined = data.manifest["notes"]
+    assert counted.startswith("the card counts 20,324 rows of train, 5 were read from files: a part of it")
+    assert "changed" not in counted and joined == "several rows of a file are one here: 5 rows in the files, 2 read and judged"
+    words = [line.split() for line in account(data).splitlines()]
+    assert ["rows", "in", "the", "files", "5"] in words and ["rows", "read", "2"] in words
 
 
 def test_broken_lines_stay_problems_between_rows_that_are_joined(tmp_path):

@@ -26,6 +26,7 @@ MISTAKES = {
     "a device as elsewhere": ([*TRAIN, "device=cpu"], ["did you mean 'run.device'"]),
     "a device as elsewhere, with a plus": ([*TRAIN, "+device=cpu"], ["device: no such key", "did you mean 'run.device'"]),
     "a device as in training": (["evaluate", "model=x", "run.device=cpu"], ["run.device", "did you mean 'device'"]),
+    "a count above the total": ([*TRAIN, "--dry-run", "+data.sources.demo.count=5", "+data.total=3"], ["data.total", "exactly the counts"]),
     "a flag without its folder": ([*TRAIN, "--config-dir"], ["--config-dir: expected a folder behind it"]),
     "an unknown head": ([*TRAIN, "head=mpl"], ["head=mpl", "did you mean 'mlp'"]),
     "an unknown loss": ([*TRAIN, "loss=bradly_terry"], ["did you mean 'bradley_terry'"]),
