@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from basereward.compose import config_folder
+from basereward.config_folders import config_folder, own_folder
 
 COMMAND = ("basereward", "data", "prepare")
 STAGES = ("train", "score", "data")
@@ -26,14 +26,17 @@ def prepare_command(path: str | None = None, prepared: str | None = None, words:
     'basereward data prepare data=demo data.on_error=skip'
     """
     words = list(sys.argv[1:] if words is None else words)
-    if words[:1] and words[0] in STAGES:
-        return shlex.join([*COMMAND, *_typed(words)])
-    # The words of another program say nothing about data.
+    own = [] if own_folder() is None else ["--config-dir", str(own_folder())]
+    # Where the words are those of a script that imports this package, they say nothing about data. --config-dir may come before the stage.
+    typed = _typed(words) if any(word in STAGES for word in words[:3]) else None
+    if typed or (typed is not None and path is None):
+        return shlex.join([*COMMAND, *own, *typed])
     given = ["data=custom", f"data.path={path}"] if path is not None else ["data=<your data config>"]
     return " ".join([*COMMAND, *given, *([f"data.prepared={prepared}"] if prepared is not None else [])])
 
 
 def _typed(words: Sequence[str]) -> list[str]:
+    words = [word for word in words if not word.startswith("--")]
     keys = {word: word.lstrip("+~").partition("=")[0].split(".") for word in words if "=" in word or word.startswith("~")}
     typed = [word for word, key in keys.items() if key[0] == "data" and (not key[1:] or key[1] in KEYS)]
     if any(keys[word] == ["data"] for word in typed):
@@ -44,6 +47,7 @@ def _typed(words: Sequence[str]) -> list[str]:
 
 def _data_of(experiment: str) -> str | None:
     """The data config that an experiment chooses."""
-    file = config_folder() / "experiment" / f"{experiment}.yaml"
-    found = _CHOSEN.search(file.read_text(encoding="utf-8")) if file.is_file() else None
+    places = [place for place in (own_folder(), config_folder()) if place is not None]
+    file = next((file for place in places if (file := place / "experiment" / f"{experiment}.yaml").is_file()), None)
+    found = _CHOSEN.search(file.read_text(encoding="utf-8")) if file is not None else None
     return found and found[1]

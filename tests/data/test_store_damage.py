@@ -123,6 +123,20 @@ def test_the_command_is_that_of_the_words(tmp_path, capsys, monkeypatch):
     assert (
         prepare_command(words=["train"]) == prepare_command(words=["data", "prepare", "workers=1"]) == "basereward data prepare"
     )
+    own = tmp_path / "my conf"
+    (own / "experiment").mkdir(parents=True)
+    (own / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - override /data: my_mix\n")
+    (own / "data").mkdir()
+    node = "{mine: {_target_: basereward.data_recipes.custom.Custom, path: " + json.dumps(path) + "}}"
+    (own / "data" / "my_mix.yaml").write_text(f"sources: {node}\n")
+    typed = ["train", "--config-dir", str(own), "experiment=mine", f"run.dir={tmp_path / 'run'}"]
+    assert main(["data", "prepare", "--config-dir", str(own), "data=my_mix"]) == 0
+    (manifest,) = tmp_path.glob(f"cache/prepared/mine-*/{MANIFEST}")
+    manifest.write_text("")
+    monkeypatch.setattr(sys, "argv", ["basereward", *typed])
+    assert main(typed) == 2
+    assert f"finish what one began: basereward data prepare --config-dir '{own}' data=my_mix\n" in capsys.readouterr().err
+    monkeypatch.undo()
     assert prepare_command("a.jsonl", "there", words=["-q"]) == (
         "basereward data prepare data=custom data.path=a.jsonl data.prepared=there"
     )
