@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from basereward.attention.door import TREE_ATTENTION
+from basereward.attention.choose import AUTO
+from basereward.attention.door import tree_name, vision_name
 from basereward.backbones.find import fetch, fetch_config, find_family
 from basereward.errors import CheckpointError
 from basereward.packing import Pack
@@ -48,9 +49,17 @@ def check_family(config: PretrainedConfig) -> None:
     find_family(config).check(config)
 
 
-def use_tree_attention(backbone: PreTrainedModel) -> PreTrainedModel:
-    """Switches the language model to packed attention; a vision tower keeps its own."""
-    backbone.set_attn_implementation({find_family(backbone.config).attention_key: TREE_ATTENTION})
+def use_tree_attention(backbone: PreTrainedModel, choice: str = AUTO) -> PreTrainedModel:
+    """Switches the language model to packed attention, and a tower with windows to one call for all of them.
+
+    Args:
+        choice: of ``compute.attention``.
+    """
+    family = find_family(backbone.config)
+    names = {family.attention_key: tree_name(choice)}
+    if family.vision_key is not None:
+        names[family.vision_key] = vision_name(choice)
+    backbone.set_attn_implementation(names)
     return backbone
 
 

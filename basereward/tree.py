@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
 # Responses that share a call compute (query, key) pairs of siblings for nothing; responses apart cost a call each. Measured on a
@@ -37,9 +40,25 @@ class Piece:
         return tuple((n,) for n in lengths) if wasted > WASTED_PAIRS_PER_CALL * len(lengths) else (lengths,)
 
 
+class Layout(NamedTuple):
+    """A row as variable-length kernels take it: N sequences of queries side by side, and as many of keys.
+
+    Attributes:
+        gather: (K,) int64, where among the row's keys each is taken from; ``None`` where they are taken as they stand.
+        query_ends, key_ends: (N + 1,) int32, from 0, where sequences start and the last one ends.
+        longest_query, longest_key: tokens of the longest sequence.
+    """
+
+    gather: torch.Tensor | None
+    query_ends: torch.Tensor
+    key_ends: torch.Tensor
+    longest_query: int
+    longest_key: int
+
+
 @dataclass
 class Tree:
-    """The layout of a row, and the masks that all layers share.
+    """The layout of a row, and the masks and indices that all layers share.
 
     Attributes:
         pieces: where its comparisons lie among the keys.
@@ -49,6 +68,7 @@ class Tree:
     pieces: tuple[Piece, ...]
     past: int = 0
     _masks: dict[tuple, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _layouts: dict[torch.device, Layout] = field(default_factory=dict, repr=False, compare=False)
 
     @functools.cached_property
     def sizes(self) -> list[int]:
@@ -76,9 +96,38 @@ class Tree:
             self._masks[key] = response_mask(prefix, group).to(device)
         return self._masks[key]
 
+    def layout(self, device: torch.device) -> Layout:
+        """``key_layout`` on a device; built once per row."""
+        if device not in self._layouts:
+            layout = key_layout(self.pieces, self.past)
+            self._layouts[device] = Layout(*(x.to(device) if isinstance(x, torch.Tensor) else x for x in layout))
+        return self._layouts[device]
+
     def without_masks(self) -> Tree:
-        """The same layout, for keeping: the masks of a long row take more memory than its labels."""
+        """The same layout, for keeping: the masks and indices of a long row take more memory than its labels."""
         return Tree(self.pieces, self.past)
+
+
+def key_layout(pieces: Sequence[Piece], past: int = 0) -> Layout:
+    """Each prefix is a sequence, and each response; a response's keys are its prefix's and its own.
+
+    Args:
+        past: how many of the first keys have no query; a prefix without any is no sequence.
+
+    >>> layout = key_layout([Piece(0, 2, (3, 5))])
+    >>> layout.gather.tolist(), layout.query_ends.tolist(), layout.key_ends.tolist()
+    ([0, 1, 0, 1, 2, 0, 1, 3, 4], [0, 2, 3, 5], [0, 2, 5, 9])
+    """
+    queries, keys = [], []
+    for i, piece in enumerate(pieces):
+        prefix = np.arange(piece.start, piece.prefix_end)
+        asked = len(prefix) - (past if i == 0 else 0)
+        responses = [np.arange(a, b) for a, b in zip((piece.prefix_end, *piece.ends), piece.ends)]
+        queries += [asked] * (asked > 0) + [len(own) for own in responses]
+        keys += [prefix] * (asked > 0) + [np.concatenate([prefix, own]) for own in responses]
+    sizes = [len(x) for x in keys]
+    ends = (torch.tensor(np.cumsum([0, *lengths]), dtype=torch.int32) for lengths in (queries, sizes))
+    return Layout(torch.from_numpy(np.concatenate(keys)), *ends, max(queries), max(sizes))
 
 
 def response_mask(prefix: int, lengths: tuple[int, ...]) -> torch.Tensor:

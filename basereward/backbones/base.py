@@ -44,12 +44,14 @@ class Family:
         image_token: what the chat template writes for a picture, repeated once per image token; ``None`` reads text only.
         image_markup: what stands in the prompt for that marker, with the token in it.
         attention_key: which part of the config holds the language model's attention.
+        vision_key: which part holds that of a tower whose windows and pictures are of many lengths; ``None`` without such a one.
     """
 
     model_types: tuple[str, ...] = ()
     image_token: str | None = None
     image_markup: str | None = None
     attention_key: str = "text_config"
+    vision_key: str | None = None
 
     def check(self, config: PretrainedConfig) -> None:
         """Refuses what packed attention cannot compute exactly."""

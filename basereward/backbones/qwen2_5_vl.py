@@ -1,4 +1,4 @@
-"""Qwen2.5-VL: pictures and positions of Qwen2-VL; window attention in the vision tower is the stock model's own affair."""
+"""Qwen2.5-VL: pictures and positions of Qwen2-VL; the windows of its tower are those of ``attention/``."""
 
 from __future__ import annotations
 

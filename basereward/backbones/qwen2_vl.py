@@ -24,6 +24,7 @@ class Qwen2VL(Family):
 
     model_types = ("qwen2_vl",)
     image_token = image_markup = "<|image_pad|>"
+    vision_key = "vision_config"
 
     def image_processor(
         self, folder: str | Path, *, min_pixels: int | None = None, max_pixels: int | None = None, **options: Any
