@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, LlamaConfig, Qwen2Config
 from twin_folders import CREATE, SEEING
 
-from basereward.attention.door import TREE_ATTENTION
+from basereward.attention.door import TREE_ATTENTION, VISION_ATTENTION
 from basereward.backbone import check_family, load_backbone
 from basereward.backbones.find import families
 from basereward.errors import CheckpointError, ConfigError
@@ -110,9 +110,10 @@ def test_the_language_model_uses_tree_attention(model):
 
 
 @pytest.mark.parametrize("tiny_folder", SEEING, indirect=True)
-def test_the_vision_tower_keeps_its_own_attention(model):
-    tower = getattr(model.model, "visual", None) or model.model.vision_tower
-    assert tower.config._attn_implementation == "sdpa"
+def test_a_tower_with_windows_computes_them_together_and_one_with_tiles_keeps_its_own(model):
+    windows = getattr(model.model, "visual", None)
+    tower = windows or model.model.vision_tower
+    assert tower.config._attn_implementation == (VISION_ATTENTION if windows is not None else "sdpa")
 
 
 def test_weights_are_named_for_other_tools(tiny_folder):
