@@ -13,6 +13,7 @@ import torch.nn.attention.varlen as torch_varlen
 from row_chains import rewards
 from standin_kernel import StandIn, by_definition
 from test_packed_equals_padded import REWARD_TOLERANCE, check
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModel
 from twin_folders import TEXT_ONLY
 
@@ -75,6 +76,16 @@ def test_packs_and_rows_that_go_on_do_not_change_a_reward(model, encoder, pack, 
         assert len(collate(rows[1:2], encoder.patch_settings).tree.after(5).layout(torch.device("cpu")).query_ends) == 2
 
 
+def test_the_named_backend_computes_and_no_other(model, pack, cases, kernel):
+    """The stand-in takes everything, so ``auto`` would take it too."""
+    use_tree_attention(model.model, "sdpa")
+    model(pack(cases[:2]))
+    assert not kernel.calls
+    use_tree_attention(model.model)
+    model(pack(cases[:2]))
+    assert kernel.calls
+
+
 def test_a_kernel_computes_in_the_dtype_of_autocast(model, pack, cases, kernel):
     """Rotary positions widen queries and keys to float32 under autocast, which no such kernel takes."""
     use_tree_attention(model.model, "varlen")
@@ -98,12 +109,26 @@ def test_a_layout_after_a_prefix_that_was_computed():
     assert layout.key_ends.tolist() == [0, 3, 7]
 
 
+class Sums(TorchDispatchMode):
+    """Notes in which dtype rows are added up."""
+
+    def __init__(self):
+        super().__init__()
+        self.dtypes = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if "index_add" in str(function):
+            self.dtypes.append(args[0].dtype)
+        return function(*args, **(kwargs or {}))
+
+
 def test_gradients_of_gathered_rows_are_summed_in_float32():
-    """1 + 3 x 2^-9 in bfloat16 steps of 2^-7: one addend after the other is lost, all together they make 1 + 2^-7."""
+    """On CUDA each addend would be rounded to bfloat16, and 1 + 3 x 2^-9 stay 1 where 1 + 2^-7 is nearest."""
     x = torch.zeros(2, 1, 1, dtype=torch.bfloat16, requires_grad=True)
     upstream = torch.tensor([1.0, 2.0**-9, 2.0**-9, 2.0**-9, 5.0], dtype=torch.bfloat16).view(5, 1, 1)
-    GatherRows.apply(x, torch.tensor([0, 0, 0, 0, 1])).backward(upstream)
-    assert x.grad.flatten().tolist() == [1 + 2.0**-7, 5.0]
+    with Sums() as sums:
+        GatherRows.apply(x, torch.tensor([0, 0, 0, 0, 1])).backward(upstream)
+    assert sums.dtypes == [torch.float32] and x.grad.flatten().tolist() == [1 + 2.0**-7, 5.0]
     double = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(GatherRows.apply, (double, torch.tensor([0, 2, 2, 1, 0])))
 
