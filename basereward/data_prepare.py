@@ -1,7 +1,7 @@
 """Read every source of a data config once, into shards that training maps.    basereward data prepare data=custom data.path=my_pairs.jsonl
 
-Sources are prepared side by side in processes. A start that was killed is continued by the same command; a source that is complete is
-only checked against its checksums.
+Sources are prepared side by side in processes; what `data.clean` and `data.overlap` ask of each row and picture is worked out last. A
+start that was killed is continued by the same command; a source that is complete is only checked against its checksums.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from basereward.against_paper import paper_table
+from basereward.ahead import benchmarks_have_pictures, work_for
 from basereward.encode import Encoder
 from basereward.errors import BaseRewardError, ConfigError, DataError
 from basereward.lengths import stored_lengths
@@ -104,8 +105,9 @@ def _prepare_all(sources: list[Source], settings: DataPrepareSettings) -> dict[s
     """Source -> the cells of its row in the table, or the text of its error."""
     workers = min(settings.workers or os.cpu_count() or 1, len(sources))
     encoder = {"model": settings.model, "min_pixels": settings.min_pixels, "max_pixels": settings.max_pixels}
+    compare_pictures = benchmarks_have_pictures(settings.data)
     # Their files are hashed here, one source after another: the list of hashes has one writer.
-    jobs = [(source.name, source.facts(), settings.data, encoder, line) for line, source in enumerate(sources)]
+    jobs = [(source.name, source.facts(), settings.data, encoder, compare_pictures, line) for line, source in enumerate(sources)]
     if workers == 1:
         return {job[0]: _prepare(*job) for job in jobs}
     # spawn: a forked child would share locks with threads (of tokenizers, of Arrow) that it does not have.
@@ -135,7 +137,9 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _prepare(name: str, facts: dict[str, Any], data: Mapping[str, Any], encoder: Mapping[str, Any], line: int) -> list[str] | str:
+def _prepare(
+    name: str, facts: dict[str, Any], data: Mapping[str, Any], encoder: Mapping[str, Any], compare_pictures: bool, line: int
+) -> list[str] | str:
     """One source, in its process; an error comes back as text, since not every error can be sent."""
     source = next(source for source in make_sources(data) if source.name == name)
     folder = folder_of(facts, source.root)
@@ -147,6 +151,9 @@ def _prepare(name: str, facts: dict[str, Any], data: Mapping[str, Any], encoder:
             limits = {key: encoder[key] for key in ("min_pixels", "max_pixels")}
             with _bar(name, "token lengths", len(stored), line) as tick:
                 stored_lengths(stored, Encoder.from_folder(encoder["model"], **limits), tick)
+        for what, work in work_for(source, stored, compare_pictures).items():
+            with _bar(name, what, len(stored), line) as tick:
+                work(tick)
     except RunInUse:
         return f"expected no other process to prepare it; found one at work on {folder}; wait for it or end it"
     except (BaseRewardError, OSError) as error:

@@ -57,7 +57,8 @@ class DataSettings:
     overlap_with: list[Any] = field(default_factory=list)
     """Names of conf/benchmark or conf/recipe, files of comparisons, `{recipe: <name>, path: <copy>}`, or config nodes of either."""
     overlap_pictures: bool = True
-    """Also compare pictures, where a benchmark has them; every training picture is decoded once more."""
+    """Also compare pictures, where a benchmark has them; every training picture is decoded once more, or once for all starts where
+    its source is prepared."""
     seed: int | None = None
     """Of the split; the run's seed when null."""
 

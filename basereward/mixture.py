@@ -27,6 +27,7 @@ from basereward.reward_files import RewardFiles
 from basereward.shares import Mixture
 from basereward.sources import epoch_shares, make_source
 from basereward.split import set_apart
+from basereward.store.identity import store_root
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,12 @@ def _compared(
     if settings.overlap is None or not settings.overlap_with:
         return comparisons, {}
     found, numbers = check_overlap(
-        comparisons, val, mode=settings.overlap, entries=settings.overlap_with, by_picture=settings.overlap_pictures
+        comparisons,
+        val,
+        mode=settings.overlap,
+        entries=settings.overlap_with,
+        by_picture=settings.overlap_pictures,
+        root=store_root(settings.prepared),
     )
     if settings.overlap != "drop":
         return comparisons, numbers

@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from basereward.fingerprints import text
-from basereward.fingerprints.pictures import PictureBook, differences, same_pictures
+from basereward.fingerprints.pictures import differences, picture_hashes, same_pictures
 from basereward.overlap.find import find, rows_found
 from basereward.overlap.known import Known
 from basereward.records import Comparison
@@ -60,10 +60,7 @@ def picture_rates(folder: str, number: int, seed: int) -> tuple[float, float, di
     rng = np.random.default_rng(seed)
     photos = copies.photos(folder)
     pictures = [copies.crop(photos[i % 4], rng) if i % 3 else copies.texture(rng) for i in range(number)]
-    book = PictureBook()
-    book.look(copies.png(picture) for picture in pictures)
-    book.look(copies.jpeg(picture) for picture in pictures)
-    hashes, _ = book.hashes()
+    hashes, _ = picture_hashes([*map(copies.png, pictures), *map(copies.jpeg, pictures)])
     found = same_pictures(hashes[number:], hashes[:number])
     true = [place in row for place, row in enumerate(found)]
     false = [bool(set(row.tolist()) - {place}) for place, row in enumerate(found)]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping, Sequence
 
-from basereward.cleaning.duplicates import Seen
-from basereward.cleaning.filters import filters
+import numpy as np
+
+from basereward.cleaning.duplicates import picture_keys, shared_reasons
+from basereward.cleaning.filters import own_reasons
+from basereward.cleaning.near import SIGNATURES, SPEECH
 from basereward.cleaning.settings import CleanSettings
-from basereward.reading import with_progress
+from basereward.cleaning.statements import CLAIMS, STATEMENTS
+from basereward.comparisons import Comparisons
+from basereward.kept.facts import facts_of
+from basereward.kept.kinds import Kind
+from basereward.kept.looks import Looks
+from basereward.kept.pictures import REFERENCES, pictures_of
 from basereward.records import Comparison
 
-CHUNK = 512
-"""Comparisons whose pictures are decoded side by side."""
 
-
-def reasons_to_drop(comparisons: Iterable[Comparison], settings: CleanSettings, sources: tuple[str, ...]) -> list[str | None]:
+def reasons_to_drop(comparisons: Sequence[Comparison], settings: CleanSettings, sources: tuple[str, ...]) -> list[str | None]:
     """For each comparison why it is left out, or None. The comparisons are gone through once, in order, and not held.
 
     First each is looked at by itself. Those that stay are compared with one another: conflicting labels go, then duplicates, then
@@ -25,18 +29,30 @@ def reasons_to_drop(comparisons: Iterable[Comparison], settings: CleanSettings, 
     Args:
         sources: names of the data sources; the order of the comparisons is that of the sources.
     """
-    asked, seen = filters(settings, sources), Seen(settings)
-    result: list[str | None] = []
-    places: list[int] = []
-    stream = iter(with_progress(comparisons, "cleaning", unit=" comparisons"))
-    while chunk := list(islice(stream, CHUNK)):
-        own = [next((reason for ask in asked if (reason := ask(item)) is not None), None) for item in chunk]
-        places += [len(result) + i for i, reason in enumerate(own) if reason is None]
-        seen.look([item for item, reason in zip(chunk, own, strict=True) if reason is None])
-        result += own
-    for place, reason in zip(places, seen.reasons(), strict=True):
-        result[place] = reason
-    return result
+    kinds = kinds_for(settings)
+    facts = {kind.name: table for kind, table in zip(kinds, facts_of(comparisons, kinds), strict=True)}
+    reasons = own_reasons(comparisons, facts, settings, sources)
+    left = np.flatnonzero(np.equal(reasons, None))
+    facts = {name: table.take(left) for name, table in facts.items()}
+    looks = Looks() if settings.pictures == "looks" else None
+    shown = facts[REFERENCES.name] if REFERENCES.name in facts else pictures_of(_some(comparisons, left), looks)
+    reasons[left] = shared_reasons(facts, picture_keys(shown, looks), settings)
+    return reasons.tolist()
+
+
+def kinds_for(settings: CleanSettings) -> list[Kind]:
+    """The facts that settings ask for; pictures are looked at beside them, unless a reference is all that counts."""
+    wanted = {
+        STATEMENTS: True, CLAIMS: settings.conflicts is not None, SIGNATURES: settings.near_duplicates is not None,
+        SPEECH: settings.languages is not None, REFERENCES: settings.pictures == "reference",
+    }  # fmt: skip
+    return [kind for kind, is_wanted in wanted.items() if is_wanted]
+
+
+def _some(comparisons: Sequence[Comparison], rows: np.ndarray) -> Sequence[Comparison]:
+    if isinstance(comparisons, Comparisons):
+        return comparisons.take(np.isin(np.arange(len(comparisons)), rows))
+    return [comparisons[row] for row in rows.tolist()]
 
 
 def count_dropped(accounts: Mapping[str, dict], counts: Mapping[tuple[str, str], int]) -> None:

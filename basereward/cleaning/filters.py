@@ -2,107 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from basereward.cleaning.language import language
+import numpy as np
+
+from basereward.cleaning.near import SPEECH, SPOKEN
 from basereward.cleaning.settings import CleanSettings
-from basereward.fingerprints.text import prompt_text
+from basereward.cleaning.statements import BAD, LENGTHS, STATEMENTS
+from basereward.kept.tables import Table
 from basereward.records import Comparison
 from basereward.reward_files import RewardFiles
 
-Filter = Callable[[Comparison], str | None]
-"""A comparison -> why it is left out, in words that are the same for all such comparisons; None when it stays."""
-
-
-def filters(settings: CleanSettings, sources: tuple[str, ...]) -> list[Filter]:
-    """The filters of the settings, in the order in which they are asked.
-
-    Args:
-        sources: names of the data sources, for the files of rewards.
-    """
-    limits = [limits_filter(name, *getattr(settings, name)) for name in LENGTH_OF if getattr(settings, name) is not None]
-    wanted = [language_filter(frozenset(settings.languages))] if settings.languages is not None else []
-    margin = [margin_filter(settings.margin, sources)] if settings.margin is not None else []
-    return [bad_responses, *limits, *wanted, *margin]
-
-
-def bad_responses(comparison: Comparison) -> str | None:
-    """Empty responses, and pairs of one text: what a recipe let pass."""
-    texts = [response.strip() for response in comparison.responses]
-    if not all(texts):
-        return "empty response"
-    return "identical responses" if any(texts[pair.better] == texts[pair.worse] for pair in comparison.pairs) else None
-
-
-def _prompt(comparison: Comparison) -> list[str]:
-    return [prompt_text(comparison.messages)]
-
-
-def _responses(comparison: Comparison) -> list[str]:
-    return list(comparison.responses)
-
-
-def _words(text: str) -> int:
-    return len(text.split())
-
-
-# Setting -> (the texts it is about, how they are measured, in words).
-LENGTH_OF = {
-    "prompt_chars": (_prompt, len, "characters of the prompt"),
-    "prompt_words": (_prompt, _words, "words of the prompt"),
-    "response_chars": (_responses, len, "characters of a response"),
-    "response_words": (_responses, _words, "words of a response"),
+WORDS = {
+    "prompt_chars": "characters of the prompt",
+    "prompt_words": "words of the prompt",
+    "response_chars": "characters of a response",
+    "response_words": "words of a response",
 }
 
 
-def limits_filter(name: str, least: float | None, most: float | None) -> Filter:
-    """Leaves out what is shorter or longer."""
-    texts_of, measure, words = LENGTH_OF[name]
+def own_reasons(
+    comparisons: Sequence[Comparison], facts: Mapping[str, Table], settings: CleanSettings, sources: tuple[str, ...]
+) -> np.ndarray:
+    """(n,): why each comparison is left out for its own sake, in words that are the same for all such; None where it stays.
 
-    def reason(comparison: Comparison) -> str | None:
-        sizes = [measure(text) for text in texts_of(comparison)]
-        if least is not None and min(sizes) < least:
-            return f"too few {words}"
-        return f"too many {words}" if most is not None and max(sizes) > most else None
-
-    return reason
-
-
-def language_filter(wanted: frozenset[str]) -> Filter:
-    """Leaves out prompts and responses that are recognised as another language; what is not recognised stays."""
-
-    def reason(comparison: Comparison) -> str | None:
-        for text in (*_prompt(comparison), "\n".join(comparison.responses)):
-            found = language(text)
-            if found is not None and found not in wanted:
-                return f"language: {found}"
-        return None
-
-    return reason
+    Args:
+        facts: by the names of their kinds. sources: names of the data sources, for the files of rewards.
+    """
+    statements = facts[STATEMENTS.name].rows
+    reasons = np.array(BAD, dtype=object)[statements["bad"]]
+    for name in LENGTHS:
+        if (limits := getattr(settings, name)) is not None:
+            _leave_out(reasons, _out_of_limits(statements[name], *limits, WORDS[name]))
+    if settings.languages is not None:
+        _leave_out(reasons, _other_languages(facts[SPEECH.name], settings.languages))
+    if settings.margin is not None:
+        _ask_margins(reasons, comparisons, settings.margin, sources)
+    return reasons
 
 
-def margin_filter(node: Mapping, sources: tuple[str, ...]) -> Filter:
-    """Leaves out what a reward model finds too easy or too hard, or did not score.
+def _leave_out(reasons: np.ndarray, more: np.ndarray) -> None:
+    """The first reason counts."""
+    free = np.equal(reasons, None)
+    reasons[free] = more[free]
+
+
+def _out_of_limits(sizes: np.ndarray, least: float | None, most: float | None, words: str) -> np.ndarray:
+    """(n, 2) least and most -> (n,) reasons."""
+    result = np.full(len(sizes), None, dtype=object)
+    if most is not None:
+        result[sizes[:, 1] > most] = f"too many {words}"
+    if least is not None:
+        result[sizes[:, 0] < least] = f"too few {words}"
+    return result
+
+
+def _other_languages(facts: Table, wanted: Sequence[str]) -> np.ndarray:
+    """Prompts and responses that are recognised as another language; what is not recognised stays."""
+    reasons = np.array([None if code is None or code in wanted else f"language: {code}" for code in SPOKEN], dtype=object)
+    result = reasons[facts.rows["prompt"]]
+    _leave_out(result, reasons[facts.rows["responses"]])
+    return result
+
+
+def _ask_margins(reasons: np.ndarray, comparisons: Sequence[Comparison], node: Mapping, sources: tuple[str, ...]) -> None:
+    """What a reward model finds too easy or too hard, or did not score.
 
     Raises:
         ConfigError: a file for a source that is not there.
         DataError: a file that is no output of ``basereward score``.
     """
     files = RewardFiles(node["scores"], sources, "data.clean.margin.scores")
-    least, most = node.get("min"), node.get("max")
+    for row in np.flatnonzero(np.equal(reasons, None)).tolist():
+        reasons[row] = _margin_reason(comparisons[row], files, node.get("min"), node.get("max"))
 
-    def reason(comparison: Comparison) -> str | None:
-        if not files.covers(comparison.source):
-            return None
-        found = files.of(comparison)
-        if isinstance(found, str):
-            return found
-        margin = margin_of(comparison, found)
-        if least is not None and margin < least:
-            return "margin too small"
-        return "margin too large" if most is not None and margin > most else None
 
-    return reason
+def _margin_reason(comparison: Comparison, files: RewardFiles, least: float | None, most: float | None) -> str | None:
+    if not files.covers(comparison.source):
+        return None
+    found = files.of(comparison)
+    if isinstance(found, str):
+        return found
+    margin = margin_of(comparison, found)
+    if least is not None and margin < least:
+        return "margin too small"
+    return "margin too large" if most is not None and margin > most else None
 
 
 def margin_of(comparison: Comparison, rewards: Sequence[float]) -> float:

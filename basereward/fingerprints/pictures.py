@@ -8,6 +8,7 @@ photo apart. So a copy in grey, or squeezed into a square, is another picture.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ MIN_CONTRAST = 2.0
 
 _SIDE, _KEPT, _FIELDS = 64, 16, 4
 _WORDS = NUM_BITS // 64
-_LENGTH = 2 * _WORDS + 1
+HASH_WORDS = 2 * _WORDS + 1
 # A unit of the proportions' logarithm; the logarithm of 2**40 is added, to keep it above 0.
 _STEPS_PER_OCTAVE, _OCTAVES = 1000, 40
 _BLOCK = 4096
@@ -62,44 +63,38 @@ def picture_hash(image: Image.Image) -> np.ndarray | None:
 
 
 def content_key(ref: object) -> str:
-    """What two pictures share whose bytes are the same, wherever they lie; one that cannot be read stands for itself."""
-    if isinstance(ref, Image.Image):
+    """32 hexadecimal digits that two pictures share whose bytes are the same, wherever they lie; one that cannot be read stands for
+    its path.
+    """
+    if not isinstance(ref, str | os.PathLike):
         return image_key(ref)
     try:
         return image_key(read_bytes(ref))
     except ImageError:
-        return image_key(ref)
+        return reference_name(ref)
 
 
-class PictureBook:
-    """Each picture's hash, computed once however often the picture is met.
+def reference_name(ref: object) -> str:
+    """32 hexadecimal digits that two references of one path share, or two of the same bytes."""
+    key = image_key(ref)
+    if not isinstance(ref, str | os.PathLike):
+        return key
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"path").hexdigest()
+
+
+def picture_hashes(refs: Iterable[object], workers: int = min(8, os.cpu_count() or 1)) -> tuple[np.ndarray, np.ndarray]:
+    """Every picture decoded and hashed; what cannot be read has no hash, and is reported where data are read.
 
     Args:
         workers: threads that decode.
+
+    Returns:
+        ((N, 9) uint64, (N,) bool: which of them have a hash; the others are zeros).
     """
-
-    def __init__(self, workers: int = min(8, os.cpu_count() or 1)) -> None:
-        self._number: dict[str, int] = {}
-        self._hashes: list[np.ndarray | None] = []
-        self._workers = workers
-
-    def look(self, refs: Iterable[object]) -> None:
-        """Hashes the pictures that were not met before; what cannot be read has no hash, and is reported where data are read."""
-        new = {key: ref for ref in refs if (key := image_key(ref)) not in self._number}
-        with ThreadPoolExecutor(max_workers=self._workers) as pool:
-            for key, found in zip(new, pool.map(_hash_or_none, new.values()), strict=True):
-                self._number[key] = len(self._hashes)
-                self._hashes.append(found)
-
-    def number(self, ref: object) -> int:
-        """The position of a picture's hash in `hashes`."""
-        return self._number[image_key(ref)]
-
-    def hashes(self) -> tuple[np.ndarray, np.ndarray]:
-        """((N, 9) uint64, (N,) bool: which of them have a hash; the others are zeros)."""
-        known = np.array([found is not None for found in self._hashes], dtype=bool)
-        rows = [found if found is not None else np.zeros(_LENGTH, dtype=np.uint64) for found in self._hashes]
-        return np.array(rows, dtype=np.uint64).reshape(-1, _LENGTH), known
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        found = list(pool.map(_hash_or_none, refs))
+    rows = [row if row is not None else np.zeros(HASH_WORDS, dtype=np.uint64) for row in found]
+    return np.array(rows, dtype=np.uint64).reshape(-1, HASH_WORDS), np.array([row is not None for row in found], dtype=bool)
 
 
 def same_pictures(hashes: np.ndarray, others: np.ndarray) -> list[np.ndarray]:
@@ -149,7 +144,7 @@ def differences(hashes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.
 
 def _bytes(values: np.ndarray) -> np.ndarray:
     """(N, words) uint64 -> (N, 8 x words) uint8."""
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), 8 * values.shape[1])
 
 
 def _signs(hashes: np.ndarray) -> np.ndarray:

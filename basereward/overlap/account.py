@@ -13,6 +13,8 @@ from basereward.text_tables import share, table
 
 EXAMPLES = 5
 """Kept of each source and benchmark."""
+EXAMPLE_CHARS = 120
+"""Of the responses that were recognised."""
 
 
 def account(known: Known, hits: Sequence[Hit], sources: Sequence[str], item_at: Callable[[int], Comparison]) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def _of_source(known: Known, hits: Sequence[Hit], item_at: Callable[[int], Compa
         if hit.row not in examples and len(examples) < EXAMPLES:
             item = item_at(hit.row)
             examples[hit.row] = {
-                "id": item.id, "where": item.where, "benchmark_id": known.ids[hit.item], "by": hit.kind, "text": hit.text,
+                "id": item.id, "where": item.where, "benchmark_id": known.ids[hit.item], "by": hit.kind,
+                "text": " | ".join(item.responses[number] for number in hit.responses)[:EXAMPLE_CHARS],
             }  # fmt: skip
     return {"comparisons": len({hit.row for hit in hits}), "by": rows, "examples": list(examples.values())}
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from basereward.comparisons import Comparisons
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.overlap.account import account, overlap_table
 from basereward.overlap.find import find, rows_found
 from basereward.overlap.listed import check_entry, read_all
-from basereward.records import Comparison
 
 log = logging.getLogger(__name__)
 MODES = ("report", "drop", "fail")
@@ -38,7 +38,13 @@ def check_values(mode: object, entries: object) -> None:
 
 
 def check_overlap(
-    comparisons: Sequence[Comparison], val: Sequence[Comparison], *, mode: str, entries: Sequence[object], by_picture: bool
+    comparisons: Comparisons,
+    val: Comparisons,
+    *,
+    mode: str,
+    entries: Sequence[object],
+    by_picture: bool,
+    root: Path | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Looks for the benchmarks in the training data, and in validation data that were given apart.
 
@@ -46,6 +52,7 @@ def check_overlap(
         val: looked at too, since they choose the best checkpoint.
         mode: "report", "drop" or "fail".
         entries: `data.overlap_with`.
+        root: the folder of prepared sources, in which the benchmarks' keys are kept where it is there.
 
     Returns:
         (comparisons,) bool: which of them stand in a benchmark; and the numbers for the manifest.
@@ -53,14 +60,11 @@ def check_overlap(
     Raises:
         DataError: `mode="fail"` and something was found; or a benchmark cannot be read (not with "report").
     """
-    known, unread = read_all(entries, must_be_read=mode != "report", by_picture=by_picture)
-    hits, sources = find(chain(comparisons, val), known, by_picture=by_picture)
-    count = len(comparisons)
-
-    def item_at(row: int) -> Comparison:
-        return comparisons[row] if row < count else val[row - count]
-
-    benchmarks = {one.name: account(one, own, sources, item_at) for one, own in zip(known, hits, strict=True)}
+    root = root if root is not None and root.is_dir() else None
+    known, unread = read_all(entries, must_be_read=mode != "report", by_picture=by_picture, root=root)
+    every, count = Comparisons([*comparisons.views, *val.views]), len(comparisons)
+    hits, sources = find(every, known, by_picture=by_picture)
+    benchmarks = {one.name: account(one, own, sources, every.__getitem__) for one, own in zip(known, hits, strict=True)}
     numbers = {"mode": mode, "by_picture": by_picture, "benchmarks": benchmarks, "not_checked": unread}
     rows = rows_found(hit for own in hits for hit in own)
     if not len(rows) or mode != "fail":  # else the error shows it

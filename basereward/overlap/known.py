@@ -5,37 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from basereward.fingerprints.pictures import PictureBook
+from basereward.fingerprints import text
 from basereward.fingerprints.text import digest, is_long, prompt_text, text_key
+from basereward.kept.kinds import Kind
+from basereward.kept.looks import Looks
+from basereward.kept.pictures import pictures_of
+from basereward.kept.tables import Table
 from basereward.records import Comparison
 
 
-@dataclass(frozen=True)
-class Answers:
-    """The keys of one comparison."""
+def answers_of(comparisons: Sequence[Comparison]) -> Table:
+    """Rows `question`, its key; system turns do not count, which every toolkit adds its own of. An entry for each response: `is_long`,
+    whether it is recognised by itself, and `key`, of the response, or of the question with a short response to it.
+    """
+    questions, keys, long = [], [], []
+    for item in comparisons:
+        question = text_key(prompt_text(item.messages, with_system=False))
+        questions.append(question)
+        for response in item.responses:
+            key = text_key(response)
+            long.append(is_long(response))
+            keys.append(key if long[-1] else digest(f"{question} {key}"))
+    counts = np.array([len(item.responses) for item in comparisons], dtype=np.int64)
+    entries = {"key": np.array(keys, dtype=np.uint64), "is_long": np.array(long, dtype=bool)}
+    return Table(counts, {"question": np.array(questions, dtype=np.uint64)}, entries)
 
-    question: int
-    long: dict[int, int]
-    """Key of a response that is long enough to be recognised by itself -> its index."""
-    short: dict[int, int]
-    """Key of a question with a short response to it -> the index of the response."""
 
-
-def answers_of(comparison: Comparison) -> Answers:
-    """The keys of a comparison; system turns do not count, which every toolkit adds its own of."""
-    question = text_key(prompt_text(comparison.messages, with_system=False))
-    long, short = {}, {}
-    for index, response in enumerate(comparison.responses):
-        key = text_key(response)
-        if is_long(response):
-            long.setdefault(key, index)
-        else:
-            short.setdefault(digest(f"{question} {key}"), index)
-    return Answers(question, long, short)
+ANSWERS = Kind("answers", answers_of, (text,))
 
 
 def content_of(comparisons: Sequence[Comparison]) -> str:
@@ -52,44 +52,27 @@ def content_of(comparisons: Sequence[Comparison]) -> str:
 
 @dataclass
 class Known:
-    """One benchmark, ready to be found in training data."""
+    """One benchmark, ready to be found in training data; its items are numbered in their order."""
 
     name: str
     version: str
     ids: list[str]
-    content: str = ""
+    content: str
     """As `content_of` says."""
-    texts_alone: int = 0
+    texts_alone: int
     """Items whose pictures are not at hand, so that only their texts are looked for."""
-    questions: list[int] = field(default_factory=list)
-    long: dict[int, list[int]] = field(default_factory=dict)
-    """Key of a long response -> the items that have it."""
-    short: dict[int, list[int]] = field(default_factory=dict)
-    """Key of a question with a short response -> the items that have both."""
-    hashes: np.ndarray = field(default_factory=lambda: np.empty((0, 9), dtype=np.uint64))
+    answers: Table
+    """As `answers_of` gives them."""
+    hashes: np.ndarray
     """Of the pictures that can be recognised: (pictures, 9)."""
-    owners: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    owners: np.ndarray
     """The item of each of them."""
 
     @classmethod
     def of(cls, name: str, version: str, comparisons: Sequence[Comparison], *, texts_alone: int = 0) -> Known:
-        """The keys of all items, which are numbered in their order."""
-        known = cls(name, version, [item.id for item in comparisons], content_of(comparisons), texts_alone)
-        for number, item in enumerate(comparisons):
-            answers = answers_of(item)
-            known.questions.append(answers.question)
-            for key in answers.long:
-                known.long.setdefault(key, []).append(number)
-            for key in answers.short:
-                known.short.setdefault(key, []).append(number)
-        known._add_pictures(comparisons)
-        return known
-
-    def _add_pictures(self, comparisons: Sequence[Comparison]) -> None:
-        book = PictureBook()
-        book.look(ref for item in comparisons for ref in item.images)
-        hashes, has_hash = book.hashes()
-        shown = [(number, book.number(ref)) for number, item in enumerate(comparisons) for ref in item.images]
-        shown = [(number, picture) for number, picture in shown if has_hash[picture]]
-        self.owners = np.array([number for number, _ in shown], dtype=np.int64)
-        self.hashes = hashes[np.array([picture for _, picture in shown], dtype=np.int64)]
+        """The keys of all items."""
+        looks = Looks()
+        shown = pictures_of(comparisons, looks)
+        hashes, has_hash = looks.of(shown.entries["picture"].tolist())
+        ids, content = [item.id for item in comparisons], content_of(comparisons)
+        return cls(name, version, ids, content, texts_alone, answers_of(comparisons), hashes[has_hash], shown.owners[has_hash])

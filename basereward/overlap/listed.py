@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from basereward.accounts import read
@@ -12,6 +13,7 @@ from basereward.config import build
 from basereward.config_folders import options
 from basereward.errors import ConfigError, DataError, MissingDependency, near_matches
 from basereward.named_recipes import recipe_names, recipe_node
+from basereward.overlap.keeping import place_of_items, place_of_recipe
 from basereward.overlap.known import Known
 from basereward.reading import find_files
 from basereward.recipes import Recipe
@@ -66,17 +68,51 @@ def check_entry(entry: object, key: str) -> None:
         )
 
 
-def read_known(node: Mapping[str, Any], key: str, *, by_picture: bool) -> Known:
-    """A benchmark or a recipe, read.
+def read_known(node: Mapping[str, Any], key: str, *, by_picture: bool, root: Path | None = None) -> Known:
+    """A benchmark or a recipe: as it was kept, where nothing that it depends on has changed; else read, and kept.
+
+    Args:
+        root: the folder of prepared sources, in which it is kept; None keeps nothing.
 
     Raises:
         ConfigError, DataError, MissingDependency: it cannot be built or read.
     """
     made = build(node, key)
-    if isinstance(made, Recipe):
-        return _read_recipe(node, key, by_picture)
+    recipe = made if isinstance(made, Recipe) else getattr(made, "recipe", None)
+    place = place_of_recipe(recipe, node, by_picture, root) if root is not None and isinstance(recipe, Recipe) else None
+    known = place.read() if place is not None else None
+    if known is None:
+        known = _read_recipe(node, key, by_picture) if made is recipe else _read_benchmark(made, by_picture, root)
+        pictures = _pictures_of_rows(node, key, len(known.ids)) if place is not None and by_picture else []
+        if place is not None and pictures is not None:
+            place.keep(known, pictures)
+    return known
+
+
+def _read_benchmark(made: Any, by_picture: bool, root: Path | None) -> Known:
+    """A benchmark's items; where no recipe reads them they are what tells it, and its pictures alone need not be looked at again."""
     comparisons = made.comparisons() if by_picture else list(map(without_images, made.comparisons()))
-    return Known.of(made.name, made.version, comparisons)  # the version of a file is known once it was read
+    name, version = made.name, made.version  # the version of a file is known once it was read
+    if root is None or isinstance(getattr(made, "recipe", None), Recipe):
+        return Known.of(name, version, comparisons)
+    place = place_of_items(name, version, comparisons, root)
+    known = place.read()
+    if known is None:
+        known = Known.of(name, version, comparisons)
+        place.keep(known, [])
+    return known
+
+
+def _pictures_of_rows(node: Mapping[str, Any], key: str, num_rows: int) -> list[str] | None:
+    """Paths of the pictures that the rows name, whether they are there or not; None where some rows do not say."""
+    made = build(node, key)
+    recipe = made if isinstance(made, Recipe) else made.recipe
+    recipe.check_images = False
+    try:
+        items = read(recipe, on_error="skip").comparisons
+    except DataError:
+        return None
+    return sorted({ref for item in items for ref in item.images if isinstance(ref, str)}) if len(items) == num_rows else None
 
 
 def _read_recipe(node: Mapping[str, Any], key: str, by_picture: bool) -> Known:
@@ -105,12 +141,15 @@ def _version(manifest: Mapping[str, Any]) -> str:
     return " at ".join(filter(None, (manifest["path"], manifest["commit_read"])))
 
 
-def read_all(entries: Sequence[object], *, must_be_read: bool, by_picture: bool = True) -> tuple[list[Known], dict[str, str]]:
+def read_all(
+    entries: Sequence[object], *, must_be_read: bool, by_picture: bool = True, root: Path | None = None
+) -> tuple[list[Known], dict[str, str]]:
     """All benchmarks of the setting.
 
     Args:
         must_be_read: one whose data cannot be read is an error; otherwise it is not checked, and said so.
         by_picture: with their pictures.
+        root: the folder of prepared sources, in which they are kept; None keeps none.
 
     Returns:
         The benchmarks, and by entry why one was not read.
@@ -120,7 +159,7 @@ def read_all(entries: Sequence[object], *, must_be_read: bool, by_picture: bool 
         key = f"data.overlap_with[{number}]"
         node = node_of(entry, key)
         try:
-            found.append(read_known(node, key, by_picture=by_picture))
+            found.append(read_known(node, key, by_picture=by_picture, root=root))
         except (DataError, MissingDependency) as error:
             if must_be_read:
                 raise

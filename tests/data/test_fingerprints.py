@@ -198,29 +198,30 @@ def test_same_pictures_by_counting_bits():
     assert (pictures.first_of_same(both, known) == np.arange(60)).all()
 
 
-def test_a_book_hashes_each_picture_once(tmp_path, monkeypatch):
+def test_hashes_of_a_path_of_bytes_and_of_what_is_not_there(tmp_path):
     image = texture(np.random.default_rng(5))
     (tmp_path / "a.png").write_bytes(png(image))
-    seen = []
-    plain = pictures.load_image
-    monkeypatch.setattr(pictures, "load_image", lambda ref: seen.append(ref) or plain(ref))
-    book = pictures.PictureBook(workers=2)
     refs = [str(tmp_path / "a.png"), jpeg(image), str(tmp_path / "gone.png")]
-    book.look(refs)
-    book.look(refs)
-    hashes, known = book.hashes()
-    assert len(seen) == 3 and known.tolist() == [True, True, False] and [book.number(ref) for ref in refs] == [0, 1, 2]
+    hashes, known = pictures.picture_hashes(refs, workers=2)
+    assert known.tolist() == [True, True, False] and not hashes[2].any()
     assert pictures.same_pictures(hashes[:1], hashes[1:2])[0].tolist() == [0]
+
+
+def test_names_of_pictures(tmp_path):
+    for name in ("a.png", "copy.png"):
+        (tmp_path / name).write_bytes(b"not even a picture")
+    here, copy, gone, empty = str(tmp_path / "a.png"), str(tmp_path / "copy.png"), str(tmp_path / "gone"), ""
+    contents = [pictures.content_key(ref) for ref in (here, copy, b"not even a picture", gone, empty)]
+    references = [pictures.reference_name(ref) for ref in (here, copy, b"not even a picture", gone, empty)]
+    assert contents[0] == contents[1] == contents[2] == references[2] and contents[3:] == references[3:]
+    assert len(set(references)) == 5 and {len(name) for name in contents + references} == {32}
 
 
 def test_copies_are_found_and_others_are_not():
     """60 textures here; bench/overlap.py measures crops of photos too, over a thousand of them."""
     rng = np.random.default_rng(0)
     originals = [texture(rng) for _ in range(60)]
-    book = pictures.PictureBook()
-    book.look([png(image) for image in originals])
-    book.look([jpeg(image) for image in originals])
-    hashes, known = book.hashes()
+    hashes, known = pictures.picture_hashes([*map(png, originals), *map(jpeg, originals)])
     found = [row.tolist() for row in pictures.same_pictures(hashes[:60], hashes[60:])]
     assert (
         known.all() and sum(i in row for i, row in enumerate(found)) >= 57 and all(set(row) <= {i} for i, row in enumerate(found))

@@ -94,6 +94,7 @@ def test_pictures_are_found_by_themselves(images):
     ]
     assert kinds(items, *known) == [[PICTURE], [PICTURE], [], []]
     assert kinds(items, *known, by_picture=False) == [[]] * 4
+    assert kinds(items[2:], *known) == [[], []]
 
 
 def test_short_responses_to_another_picture_do_not_count(images):

@@ -18,8 +18,8 @@ FLOORS = {
     " named_recipes runtime text_tables",
     "1 maths": "losses heads pooling optimizers metrics",
     "2 data": "images fingerprints image_checks reading cards columns hub data_place"
-    " nested screening recipes accounts data_recipes reward_files cleaning overlap shares against_paper split store comparisons"
-    " data_settings sources mixture demo",
+    " nested screening recipes accounts data_recipes reward_files split store comparisons kept cleaning overlap shares against_paper"
+    " data_settings sources ahead mixture demo",
     "3 encoding": "chat patches backbones encode lengths tree flops packing prefix_keys",
     "4 model": "attention backbone model parts adapters",
     "5 run": "foreign adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
