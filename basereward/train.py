@@ -17,6 +17,7 @@ from transformers import TrainingArguments
 from basereward import checkpoint
 from basereward.adapters import has_lora
 from basereward.against_paper import epoch_beside_paper, paper_table
+from basereward.backbones.find import fetch_weights
 from basereward.batches import UNITS, EncodedDataset, ToStep, check_unit
 from basereward.callbacks import MetricsFile, Progress, tensorboard
 from basereward.checks import (
@@ -34,7 +35,7 @@ from basereward.compose import to_yaml
 from basereward.config import build
 from basereward.errors import ConfigError, DataError, MissingDependency
 from basereward.losses.base import Loss
-from basereward.mixture import DataBundle, load_data
+from basereward.mixture import DataBundle
 from basereward.model import RewardModel
 from basereward.parts import param_groups
 from basereward.problems import counted, in_words
@@ -45,6 +46,7 @@ from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
 from basereward.shares import MixtureOrder, account, shares_table
 from basereward.start import start_model
+from basereward.tied_rows import load_for
 from basereward.trainable import (
     check_libraries,
     check_parts,
@@ -106,11 +108,13 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
     check(settings, here=True)
     check_libraries(settings)
     settle_start(settings)
+    if settings.init_from is None and not is_created(settings):
+        fetch_weights(settings.backbone.path, revision=settings.backbone.revision)
     loss = make_loss(settings)
     seed_everything(settings.run.seed)
     with ExitStack() as stack:
         run_dir = enter_run_directory(stack, settings)
-        data = load_data(settings.data, seed=settings.run.seed)
+        data = load_for(loss, settings.data, seed=settings.run.seed)
         check_data(loss, data)
         model, encoder = start_model(settings, loss)
         dataset = EncodedDataset(data.train, encoder, max_length=settings.batch.max_length, on_long=settings.batch.on_long)

@@ -13,12 +13,21 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from transformers import AutoConfig, PretrainedConfig
-from transformers.utils.hub import is_offline_mode
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+from transformers.utils.hub import get_checkpoint_shard_files, is_offline_mode
 
 from basereward.backbones.base import Family
 from basereward.errors import CheckpointError, ConfigError, near_matches
 
 logger = logging.getLogger(__name__)
+# One of them says where the weights of a repository are.
+WEIGHTS = (
+    SAFE_WEIGHTS_NAME,
+    SAFE_WEIGHTS_INDEX_NAME,
+    "adapter_model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "value_head.bin")
 RESTORE = "restore the folder from where it was made or copied"
 
@@ -125,6 +134,37 @@ def pickle_advice(names: Sequence[str]) -> str:
         return ""
     return (f". {', '.join(names)} is a pickle, which can run any program when it is opened, so it was not. Where you trust it, load "
             "it once with torch.load and write its tensors with safetensors.torch.save_file.")  # fmt: skip
+
+
+def fetch_weights(path: str | Path, *, revision: str | None = None) -> None:
+    """Has the weights of a Hub id on this machine, and knows that a folder holds some: before data are read, which can take long.
+
+    Raises:
+        CheckpointError: there are none, or not all of them.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        if not any(file.suffix in (".safetensors", ".bin") for file in folder.iterdir()):
+            raise CheckpointError(_broken_folder(folder, FileNotFoundError(), needs_weights=True))
+        return
+    quiet = dict.fromkeys(("missing_entries", "connection_errors", "gated_repo"), False)
+    options = {f"_raise_exceptions_for_{name}": value for name, value in quiet.items()}
+    with _one_message(path):
+        found = next((file for name in WEIGHTS if (file := cached_file(path, name, revision=revision, **options))), None)
+        try:
+            if found is not None and found.endswith(".index.json"):
+                get_checkpoint_shard_files(path, found, revision=revision)
+        except (OSError, ValueError) as error:
+            raise _no_weights(path, f"only a part of them ({str(error).splitlines()[0]})") from error
+    if found is None:
+        raise _no_weights(path, "its config alone, in the cache or on the Hub")
+
+
+def _no_weights(path: str | Path, found: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: expected its weights; found {found}; fetch them where there is a network (hf download {path}), and give the folder or "
+        "the same cache"
+    )
 
 
 def fetch_config(path: str | Path, *, revision: str | None = None) -> PretrainedConfig:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,10 +16,13 @@ from basereward import __version__, checks
 from basereward.cli import main
 from basereward.compose import compose, quoted
 from basereward.config_folders import default_option
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, DataError
+from basereward.losses.bradley_terry import BradleyTerry
+from basereward.losses.regression import Regression
 from basereward.problems import RowError
 from basereward.records import parse_prompt, parse_row
 from basereward.settings import TrainSettings
+from basereward.tied_rows import load_for
 
 TRAIN = ["train", "run.dir=run"]
 ROW = {"prompt": "Hi", "chosen": "Hello.", "rejected": "No."}
@@ -54,7 +60,7 @@ def message(capsys, *words: str) -> str:
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry"])
 @pytest.mark.parametrize("override", VALUES)
 def test_a_wrong_value_is_refused_before_anything_is_read_or_written(override, dry, elsewhere, capsys, monkeypatch):
-    monkeypatch.setattr("basereward.train.load_data", lambda *_, **__: pytest.fail("the data were read"))
+    monkeypatch.setattr("basereward.train.load_for", lambda *_, **__: pytest.fail("the data were read"))
     text = message(capsys, *TRAIN, override, *dry)
     assert override.partition("=")[0].strip("+") in text and VALUES[override] in text
     assert [path.name for path in elsewhere.iterdir()] == ["pairs.jsonl"]
@@ -172,6 +178,53 @@ def test_tied_scores_are_not_to_be_dropped_for_a_loss_that_reads_them():
         parse_row({"prompt": "Hi", "responses": ["a", "b"], "scores": [3, 3]}, where="a.jsonl:1")
     (problem,) = caught.value.problems
     assert "data.keep_ties=true" in problem.advice and "regression" in problem.advice and "drop" not in problem.advice
+
+
+TIED = [ROW, {"prompt": "Hi", "responses": ["a", "b"], "scores": [3, 3]}]
+
+
+@pytest.mark.parametrize("words", [[], ["data.on_error=skip"]], ids=["refused", "skipped"])
+def test_a_loss_that_reads_scores_says_how_to_keep_equal_ones(words, elsewhere, caplog):
+    (elsewhere / "tied.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TIED))
+    data = compose("train", ["data=custom", "data.path=tied.jsonl", "run.dir=run", *words], TrainSettings).data
+    expected = "learns from .*keep them with data.keep_ties=true"
+    if words:
+        load_for(Regression(), data, seed=0)
+        load_for(BradleyTerry(), data, seed=0)
+        assert len(re.findall(expected, caplog.text)) == 1 and "custom: 1 row left out" in caplog.text
+        return
+    with pytest.raises(DataError, match=f"Regression {expected}"):
+        load_for(Regression(), data, seed=0)
+    with pytest.raises(DataError) as caught:
+        load_for(BradleyTerry(), data, seed=0)
+    assert "learns from" not in str(caught.value)
+    assert load_for(Regression(), data | {"keep_ties": True}, seed=0).manifest["sources"]["custom"]["used"] == 2
+
+
+def test_of_several_sources_the_one_with_ties_is_named(elsewhere, caplog):
+    (elsewhere / "tied.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TIED))
+    node = {"_target_": "basereward.data_recipes.custom.Custom"}
+    sources = {"a": node | {"path": "pairs.jsonl"}, "b": node | {"path": "tied.jsonl"}}
+    load_for(Regression(), {"sources": sources, "on_error": "skip"}, seed=0)
+    assert "data.sources.b.keep_ties=true" in caplog.text and "data.sources.a" not in caplog.text
+
+
+@pytest.mark.parametrize("index", [False, True], ids=["none", "a part"])
+def test_weights_that_are_not_there_are_missed_before_the_data_are_read(index, elsewhere):
+    """The config of a Hub model is in the cache, its weights are not all there, and there is no network."""
+    cache = elsewhere / "hub" / "models--owner--name"
+    (cache / "snapshots" / "abc").mkdir(parents=True)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("abc")
+    (cache / "snapshots" / "abc" / "config.json").write_text(json.dumps({"model_type": "qwen2", "architectures": ["Qwen2Model"]}))
+    if index:
+        weights = {"metadata": {}, "weight_map": {"x": "model-00001-of-00001.safetensors"}}
+        (cache / "snapshots" / "abc" / "model.safetensors.index.json").write_text(json.dumps(weights))
+    words = ["backbone.path=owner/name", "backbone.create=null", "data=custom", "data.path=pairs.jsonl"]
+    env = os.environ | {"HF_HUB_CACHE": str(elsewhere / "hub"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-m", "basereward.cli", *TRAIN, *words], capture_output=True, text=True, env=env)
+    assert done.returncode == 2 and "owner/name: expected its weights; found" in done.stderr, done.stderr
+    assert ("only a part of them" in done.stderr) == index and "rows read" not in done.stderr and not (elsewhere / "run").exists()
 
 
 def test_the_record_names_the_head_that_init_from_brought(monkeypatch):
