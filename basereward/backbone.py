@@ -13,6 +13,7 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from basereward.attention.choose import AUTO
 from basereward.attention.door import tree_name, vision_name
+from basereward.backbones.base import ImageFeatures
 from basereward.backbones.find import fetch, fetch_config, find_family
 from basereward.errors import CheckpointError
 from basereward.packing import Pack
@@ -63,6 +64,13 @@ def use_tree_attention(backbone: PreTrainedModel, choice: str = AUTO) -> PreTrai
     return backbone
 
 
+def image_features(backbone: PreTrainedModel, pack: Pack) -> ImageFeatures:
+    """What the language model takes of the pack's images: from the vision tower, or as it was kept."""
+    if pack.features is not None:
+        return pack.features.kept.features(backbone, pack)
+    return find_family(backbone.config).image_features(backbone, pack)
+
+
 def hidden_states(backbone: PreTrainedModel, pack: Pack, past: PrefixKeys | None = None) -> torch.Tensor:
     """(S, D): last hidden states of a packed row, after the final norm.
 
@@ -71,8 +79,8 @@ def hidden_states(backbone: PreTrainedModel, pack: Pack, past: PrefixKeys | None
     """
     family = find_family(backbone.config)
     embeds, options = backbone.get_input_embeddings()(pack.input_ids), {}
-    if pack.patches is not None:
-        features = family.image_features(backbone, pack)
+    if pack.has_images:
+        features = image_features(backbone, pack)
         embeds, options = family.enter(embeds, pack.input_ids == backbone.config.image_token_id, features)
     language_model = getattr(backbone, "language_model", backbone)
     positions = family.language_positions(pack.position_ids)

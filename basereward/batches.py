@@ -100,6 +100,8 @@ class EncodedDataset(Dataset):
                     f"{encoded.lengths.packed}; a picture was replaced since this run began: prepare the source again"
                 )
             return encoded
+        if self.encoder.keeps:
+            return self.encoder.completed(encoded, comparison.images)
         if not comparison.images:
             return encoded
         patches, _ = self.encoder.pictures(comparison.images)
@@ -165,7 +167,7 @@ class ToStep:
     def __call__(self, items: Sequence[Encoded]) -> Step:
         if self.unit == "pair":
             items = [dataclasses.replace(item, weight=item.weight * self._num_pairs(item)) for item in items]
-        plan = plan_packs([item.lengths.packed for item in items], self.token_budget)
+        plan = plan_packs([item.row_tokens for item in items], self.token_budget)
         packs = [collate([items[i] for i in members], self.settings) for members in plan]
         return Step(packs, float(sum(item.weight for item in items)))
 

@@ -28,7 +28,7 @@ WORDS = {
     "batch.on_long": ("drop", "error"),
 }
 POSITIVE = ("batch.size", "batch.token_budget", "run.epochs", "run.eval_every", "run.log_every", "run.keep")
-POSITIVE_OR_NULL = ("batch.max_length", "run.max_steps", "backbone.min_pixels", "backbone.max_pixels")
+POSITIVE_OR_NULL = ("batch.max_length", "run.max_steps", "backbone.min_pixels", "backbone.max_pixels", "cache.max_gib")
 NOT_NEGATIVE = ("optim.weight_decay", "optim.max_grad_norm", "batch.workers")
 # From 0 to below 1.
 SHARES = ("optim.warmup", "optim.beta1", "optim.beta2", "optim.average")

@@ -6,7 +6,8 @@ Prefix and responses are tokenized apart, so all responses of a comparison share
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBas
 from basereward.backbones.find import RESTORE, fetch_config, find_family
 from basereward.chat import ChatFormat
 from basereward.errors import CheckpointError
+from basereward.frozen.states import KeptStates, Known
+from basereward.frozen.vision import KeptVision, Picture
 from basereward.images import image_size, load_image
 from basereward.patches import Grid
 from basereward.records import Comparison, Pair
@@ -54,6 +57,8 @@ class Encoded:
         response_ids: one (t,) int64 array for each response, closed by the end-of-turn token.
         grids: layout of each image, as its family counts it.
         patches: uint8 patches or tiles of each image, one per row; empty before pixels are read.
+        pictures: where image features are kept, each image, with its features if they are there; ``patches`` are of the others.
+        known: where states of responses are kept, those of this comparison, or where they go.
         pairs, ties, ranks, scores, text_rewards, weight, id, source, category: as in the comparison.
     """
 
@@ -73,6 +78,23 @@ class Encoded:
     source: str = ""
     category: str = ""
     patches: list[np.ndarray] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    known: Known | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its states are kept, so that nothing but the head is to be computed."""
+        return self.known is not None and self.known.states is not None
+
+    @property
+    def missing_grids(self) -> list[Grid]:
+        """The layouts of the images that have patches."""
+        return [picture.grid for picture in self.pictures if picture.rows is None] if self.pictures else self.grids
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens that it adds to a pack's row."""
+        return 0 if self.is_known else self.lengths.packed
 
     @property
     def num_responses(self) -> int:
@@ -87,7 +109,13 @@ class Encoder:
         tokenizer: with the family's special tokens and a chat template.
         image_processor: whose limits and normalisation are used; ``None`` for a text-only backbone.
         config: of the backbone; it decides the family.
+
+    Attributes:
+        vision, states: where image features and states of responses are kept, when they are (``keeping``).
     """
+
+    vision: KeptVision | None = None
+    states: KeptStates | None = None
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, image_processor: Any | None, config: PretrainedConfig):
         self.tokenizer = tokenizer
@@ -122,14 +150,41 @@ class Encoder:
             self.image_processor.save_pretrained(folder)
 
     def encode(self, comparison: Comparison, *, pixels: bool = True) -> Encoded:
-        """Ids, positions and, unless ``pixels=False``, patches.
+        """Ids, positions and, unless ``pixels=False``, patches or what is kept in their place.
 
         Raises:
             ImageError: for a picture that cannot be read or has a shape the model does not take.
             CheckpointError: for a picture when the backbone reads text only.
         """
+        if pixels and self.keeps:
+            return self.completed(self.encode(comparison, pixels=False), comparison.images)
         patches, grids = self.pictures(comparison.images, pixels=pixels)
         return self._assembled(comparison, next(self.chat.ids_of([comparison])), grids, patches)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything that the frozen model computes is kept."""
+        return self.vision is not None or self.states is not None
+
+    def without_kept(self) -> Encoder:
+        """The same, decoding every picture."""
+        plain = copy(self)
+        plain.vision = plain.states = None
+        return plain
+
+    def completed(self, item: Encoded, images: Sequence[object]) -> Encoded:
+        """A comparison that was encoded without its pixels, with what its pack needs of them: what is kept is not decoded."""
+        if self.states is not None:
+            item = replace(item, known=self.states.find(item.prefix_ids, item.response_ids, images))
+        if item.is_known or not images:
+            return item
+        if self.vision is None:
+            return replace(item, patches=self.pictures(images)[0])
+        found = [
+            self.vision.find(ref, *place) for ref, place in zip(images, zip(item.grids, item.lengths.image_tokens), strict=True)
+        ]
+        patches = [self.patch_settings.cut(pixels) for _, pixels in found if pixels is not None]
+        return replace(item, pictures=[picture for picture, _ in found], patches=patches)
 
     def encode_all(self, comparisons: Iterable[Comparison]) -> Iterator[Encoded]:
         """Each comparison without its pixels; many texts are tokenized at once."""

@@ -74,9 +74,13 @@ class RewardModel(PreTrainedModel):
         Args:
             past: keys of the prefix of the pack's one comparison, when it takes several packs; empty for the first of them.
         """
-        spans = pack.spans
-        reward_R = self.score(self.pooling(hidden_states(self.model, pack, past), spans))
-        return divide_by_log_length(reward_R, spans) if self.length_norm else reward_R
+        reward_R = self.score(self.pooled(pack, past))
+        return divide_by_log_length(reward_R, pack.response_lengths) if self.length_norm else reward_R
+
+    def pooled(self, pack: Pack, past: PrefixKeys | None = None) -> torch.Tensor:
+        """(R, D) float32: what the head sees of each response; known states are not computed, and new ones kept."""
+        in_row = self.pooling(hidden_states(self.model, pack, past), pack.spans) if pack.num_tokens else None
+        return in_row if pack.states is None else pack.states.joined(in_row)
 
 
 def build_module(node: Mapping[str, Any], config: PretrainedConfig, *, key: str) -> torch.nn.Module:

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from basereward.encode import Encoded
+from basereward.frozen.states import PackStates
+from basereward.frozen.vision import PackFeatures
 from basereward.losses.labels import Labels
 from basereward.patches import PictureSettings
 from basereward.tree import Piece, Tree
@@ -53,6 +55,8 @@ class Pack:
         ids, sources, categories: of each comparison.
         patches: uint8 patches or tiles of all images, one per row, or ``None`` without images. grids: (images, 3) int64.
         pixel_mean, pixel_std: (3,) float32. frames: how often a still picture's frame is repeated.
+        features: where image features are kept, those of the images; ``patches`` and ``grids`` are then of the missing ones alone.
+        states: where states of responses are kept, those of the comparisons; the row and the images are then of the others alone.
     """
 
     input_ids: torch.Tensor
@@ -68,6 +72,8 @@ class Pack:
     pixel_mean: torch.Tensor | None = None
     pixel_std: torch.Tensor | None = None
     frames: int = 2
+    features: PackFeatures | None = None
+    states: PackStates | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -75,14 +81,25 @@ class Pack:
         return self.input_ids.shape[1]
 
     @property
+    def has_images(self) -> bool:
+        """Whether the row has image tokens."""
+        return self.patches is not None or self.features is not None
+
+    @property
     def spans(self) -> list[tuple[int, int]]:
         """[start, end) of each response in the row, end token included, comparisons in order."""
         return [span for piece in self.tree.pieces for span in zip((piece.prefix_end, *piece.ends), piece.ends)]
 
+    @property
+    def response_lengths(self) -> tuple[int, ...]:
+        """Tokens of each of the R responses, those of known states too."""
+        return self.states.lengths if self.states is not None else tuple(end - start for start, end in self.spans)
+
     def _map(self, move) -> Pack:
         tensors = ("input_ids", "position_ids", "patches", "pixel_mean", "pixel_std")
         moved = {name: move(value) for name in tensors if (value := getattr(self, name)) is not None}
-        return replace(self, **moved, labels=self.labels.map(move))
+        kept = {name: value.map(move) for name in ("features", "states") if (value := getattr(self, name)) is not None}
+        return replace(self, **moved, **kept, labels=self.labels.map(move))
 
     def to(self, device: torch.device | str) -> Pack:
         """The same pack on another device; ``grids`` stays on the host, where the vision tower reads it."""
@@ -90,7 +107,7 @@ class Pack:
 
     def labels_only(self) -> Pack:
         """The same pack without its pixels and its masks, for keeping."""
-        return replace(self, patches=None, tree=self.tree.without_masks())
+        return replace(self, patches=None, features=None, states=None, tree=self.tree.without_masks())
 
     def pin_memory(self) -> Pack:
         """The same pack in page-locked memory; DataLoader calls this."""
@@ -98,15 +115,16 @@ class Pack:
 
 
 def collate(items: Sequence[Encoded], settings: PictureSettings | None) -> Pack:
-    """Lays comparisons side by side in one row.
+    """Lays comparisons side by side in one row; those whose states are known add nothing to it.
 
     Args:
         items: encoded with pixels where they have images.
         settings: of the encoder that made them.
     """
-    pieces, ids, positions = [], [], []
+    in_row = [item for item in items if not item.is_known]
+    pieces, ids, positions = [], [np.zeros(0, np.int64)], [np.zeros((len(items[0].position_ids), 0), np.int64)]
     offset = 0
-    for item in items:
+    for item in in_row:
         piece, offset = _piece(item, offset), offset + item.lengths.packed
         pieces.append(piece)
         ids += [item.prefix_ids, *item.response_ids]
@@ -121,7 +139,8 @@ def collate(items: Sequence[Encoded], settings: PictureSettings | None) -> Pack:
         ids=tuple(item.id for item in items),
         sources=tuple(item.source for item in items),
         categories=tuple(item.category for item in items),
-        **_images(items, settings),
+        **_images(in_row, settings),
+        **_kept(items, in_row),
     )
 
 
@@ -135,13 +154,20 @@ def _continue(item: Encoded, count: int) -> np.ndarray:
     return np.broadcast_to(following, (len(item.position_ids), count))
 
 
+def _kept(items: Sequence[Encoded], in_row: Sequence[Encoded]) -> dict:
+    """What is kept of the pictures of the row and of all comparisons."""
+    pictures = [picture for item in in_row for picture in item.pictures]
+    known = [item.known for item in items if item.known is not None]
+    return {"features": PackFeatures.of(pictures) if pictures else None, "states": PackStates.of(known) if known else None}
+
+
 def _images(items: Sequence[Encoded], settings: PictureSettings | None) -> dict:
     patches = [patch for item in items for patch in item.patches]
     if not patches:
         return {}
     return {
         "patches": torch.from_numpy(np.concatenate(patches)),
-        "grids": torch.tensor([grid for item in items for grid in item.grids]),
+        "grids": torch.tensor([grid for item in items for grid in item.missing_grids]),
         "pixel_mean": torch.tensor(settings.mean, dtype=torch.float32),
         "pixel_std": torch.tensor(settings.std, dtype=torch.float32),
         "frames": settings.frames,

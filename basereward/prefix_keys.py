@@ -54,9 +54,9 @@ def in_rows(item: Encoded, token_budget: int) -> list[Encoded]:
     """A comparison as rows of at most ``token_budget`` tokens, responses in order; itself where it fits.
 
     The first row has the prefix with its pictures, the others have none. Each holds at least one response, so that a long prefix or
-    response can make a row above the budget. More than one row carry no preferences: they are for scoring.
+    response can make a row above the budget. More than one row carry no preferences: they are for scoring. Their pooled states are not kept.
     """
-    if item.lengths.packed <= token_budget:
+    if item.row_tokens <= token_budget:
         return [item]
     return [_part(item, first, last) for first, last in _spans(item.lengths, token_budget)]
 
@@ -74,10 +74,23 @@ def _spans(lengths: Lengths, token_budget: int) -> Iterator[tuple[int, int]]:
 
 def _part(item: Encoded, first: int, last: int) -> Encoded:
     bare = replace(
-        item, response_ids=item.response_ids[first:last], pairs=(), ties=(), ranks=None, scores=None, text_rewards=None
+        item,
+        response_ids=item.response_ids[first:last],
+        pairs=(),
+        ties=(),
+        ranks=None,
+        scores=None,
+        text_rewards=None,
+        known=None,
     )
     responses = item.lengths.responses[first:last]
     if first == 0:
         return replace(bare, lengths=replace(item.lengths, responses=responses))
-    empty = {"prefix_ids": item.prefix_ids[:0], "position_ids": item.position_ids[:, :0], "grids": [], "patches": []}
+    empty = {
+        "prefix_ids": item.prefix_ids[:0],
+        "position_ids": item.position_ids[:, :0],
+        "grids": [],
+        "patches": [],
+        "pictures": [],
+    }
     return replace(bare, lengths=Lengths(0, responses), **empty)

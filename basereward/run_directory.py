@@ -32,6 +32,10 @@ FREE_ON_RESUME = (
     "run.tensorboard",
     "batch.workers",
     "batch.token_budget",
+    "cache.dir",
+    "cache.max_gib",
+    "cache.vision",
+    "cache.hidden",
 )
 
 

@@ -44,6 +44,11 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def cache_home() -> Path:
+    """Where what is computed once for many runs lies: `$BASEREWARD_CACHE`, else `~/.cache/basereward`."""
+    return Path(os.environ.get("BASEREWARD_CACHE") or Path.home() / ".cache" / "basereward").expanduser()
+
+
 def set_up_logging() -> None:
     """Our own messages at INFO on standard error, other libraries' at WARNING, and no progress bars but ours."""
     from transformers.utils.logging import disable_progress_bar

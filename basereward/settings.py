@@ -116,6 +116,22 @@ class BatchSettings:
 
 
 @dataclass
+class CacheSettings:
+    """What a frozen model computes once and finds again, in later epochs and in other runs; see ``basereward/keeping.py``."""
+
+    vision: bool = False
+    """Keep the features of pictures; the vision tower must not be trained."""
+    hidden: bool = False
+    """Keep the pooled states of responses; nothing of the backbone must be trained (parts=head_only)."""
+    dtype: str | None = None
+    """float32, bfloat16 or int8, of features of pictures; null keeps them as they are computed, and loses nothing."""
+    dir: str | None = None
+    """Folder; ``$BASEREWARD_CACHE``, else ``~/.cache/basereward``, when null. Several runs may use it at once."""
+    max_gib: float | None = 100.0
+    """Limit on all that is kept there; what was not used for longest goes first. null for none."""
+
+
+@dataclass
 class RunSettings:
     """The run directory, its length, and how often it looks up."""
 
@@ -156,6 +172,7 @@ class TrainSettings:
     parts: PartsSettings = field(default_factory=PartsSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
     init_from: str | None = None
     """A run, a reward-model folder (another toolkit's too) or a Hub id to start from instead of a new head on the backbone."""
     typed: ClassVar[frozenset[str]] = frozenset()

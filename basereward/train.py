@@ -34,6 +34,7 @@ from basereward.checks import (
 from basereward.compose import to_yaml
 from basereward.config import build
 from basereward.errors import ConfigError, DataError, MissingDependency
+from basereward.keeping import check_cache, kept_encoder
 from basereward.losses.base import Loss
 from basereward.mixture import DataBundle
 from basereward.model import RewardModel
@@ -117,6 +118,7 @@ def prepare(settings: TrainSettings) -> tuple[RewardTrainer, Path | None, list]:
         data = load_for(loss, settings.data, seed=settings.run.seed)
         check_data(loss, data)
         model, encoder = start_model(settings, loss)
+        encoder = kept_encoder(settings, model, encoder)
         dataset = EncodedDataset(data.train, encoder, max_length=settings.batch.max_length, on_long=settings.batch.on_long)
         if not len(dataset):
             raise DataError(
@@ -146,6 +148,7 @@ def check(settings: TrainSettings, *, here: bool = False) -> None:
     check_device(settings.run.device, here=here)
     check_parts(settings)
     check_precision(settings)
+    check_cache(settings)
     build_part(settings.pooling, "pooling")
     head, loss = build_part(settings.new_head, "head"), make_loss(settings)
     if not settings.keeps_head:
@@ -302,6 +305,6 @@ def report_final(trainer: RewardTrainer, model: RewardModel, run_dir: Path) -> P
     num_scored = min(REPORT_COMPARISONS, len(usable))
     chosen = [comparisons[int(usable[i * len(usable) // num_scored])] for i in range(num_scored)]
     trainer.model.to("cpu")  # room on the device for the final weights, which may be others
-    scorer = Scorer(model.to(trainer.args.device), trainer.encoder, token_budget=trainer.to_step.token_budget,
+    scorer = Scorer(model.to(trainer.args.device), trainer.val_scorer.encoder, token_budget=trainer.to_step.token_budget,
                     autocast=trainer.val_scorer.autocast)  # fmt: skip
     return write_report(run_dir, chosen, list(scorer.score_comparisons(chosen)), split=split)

@@ -7,6 +7,7 @@ import torch
 from basereward.adapters import four_bits
 from basereward.config import build, locate
 from basereward.errors import ConfigError
+from basereward.keeping import cache_plan
 from basereward.memory import memory_table, model_without_weights
 from basereward.model import RewardModel
 from basereward.parts import frozen_dtype, param_groups, table, trained_dtype
@@ -19,7 +20,7 @@ def weights_plan(settings: TrainSettings) -> list[str]:
     if model is None:
         return [f"what is trained: known when the config of {settings.init_from or settings.backbone.path} is here; it is not\n"]
     param_groups(model, settings.parts, settings.optim)  # refuses rates that nothing would use
-    return [describe(settings, model), ""]
+    return [describe(settings, model), "", *cache_plan(settings, model)]
 
 
 def describe(settings: TrainSettings, model: RewardModel) -> str:

@@ -71,7 +71,8 @@ class RewardTrainer(Trainer):
         self.average = WeightAverage(model, average) if average is not None else None
         if self.average:
             self.add_callback(self.average)
-        self.encoder = dataset.encoder
+        # What is saved is scored by the model itself, so that loading it compares all of its weights.
+        self.encoder = dataset.encoder.without_kept()
         self.unread: list[tuple[int, torch.Tensor, str]] = []  # step, its loss, whose it is
         autocast = torch.bfloat16 if args.bf16 else None
         self.val_scorer = Scorer(model, dataset.encoder, token_budget=to_step.token_budget, autocast=autocast)

@@ -111,6 +111,30 @@ class Family:
         """What ``get_image_features`` returned, as one row of image tokens."""
         raise NotImplementedError
 
+    def mergers(self, backbone: PreTrainedModel) -> list[torch.nn.Module]:
+        """What stands between tower and language model: the merger of the tokens, and one for each depth of ``ImageFeatures.deep``."""
+        raise NotImplementedError
+
+    def merger_width(self, merger: torch.nn.Module) -> int:
+        """Numbers that go into a merger for one image token."""
+        raise NotImplementedError
+
+    def before_merger(self, backbone: PreTrainedModel, pack: Pack) -> ImageFeatures:
+        """What goes into the mergers, (N, W) for each: the tower's part of ``image_features``, and ``merge`` does the rest."""
+        # Passed through in place of their output, so that the stock model brings the rows into the order of the tokens.
+        hooks = [merger.register_forward_hook(_input_by_token) for merger in self.mergers(backbone)]
+        try:
+            return self.image_features(backbone, pack)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def merge(self, backbone: PreTrainedModel, features: ImageFeatures) -> ImageFeatures:
+        """What ``before_merger`` gave, through the mergers."""
+        inputs = (features.tokens, *features.deep)
+        tokens, *deep = [merger(rows) for merger, rows in zip(self.mergers(backbone), inputs, strict=True)]
+        return ImageFeatures(tokens, tuple(deep))
+
     def enter(self, embeds: torch.Tensor, is_image: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, dict[str, Any]]:
         """Puts image features into a row.
 
@@ -122,3 +146,8 @@ class Family:
         """
         place = is_image.unsqueeze(-1).expand_as(embeds)
         return embeds.masked_scatter(place, features.tokens.to(embeds.dtype)), {}
+
+
+def _input_by_token(merger: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+    """A merger's input in the place of its output, the patches of a token side by side."""
+    return inputs[0].reshape(*output.shape[:-1], -1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil, get_optimal_tiled_canvas
 
 from basereward.backbones.base import Family, ImageFeatures
@@ -151,6 +151,14 @@ class InternVL(Family):
     def read_features(self, output: Any) -> ImageFeatures:
         """(tiles, tokens, D), tiles in order."""
         return ImageFeatures(output.pooler_output.flatten(0, 1))
+
+    def mergers(self, backbone: PreTrainedModel) -> list[torch.nn.Module]:
+        """The projector."""
+        return [backbone.multi_modal_projector]
+
+    def merger_width(self, merger: torch.nn.Module) -> int:
+        """What pixel shuffle put side by side."""
+        return merger.layer_norm.normalized_shape[0]
 
 
 def tokens_per_side(config: PretrainedConfig) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from basereward.backbones.base import Family, ImageFeatures
@@ -63,6 +63,20 @@ class Qwen2VL(Family):
     def read_features(self, output: Any) -> ImageFeatures:
         """One tensor per image, joined."""
         return ImageFeatures(torch.cat(tuple(output.pooler_output)))
+
+    def mergers(self, backbone: PreTrainedModel) -> list[torch.nn.Module]:
+        """The one merger."""
+        return [backbone.visual.merger]
+
+    def merger_width(self, merger: torch.nn.Module) -> int:
+        """The patches of a token, side by side."""
+        return merger.hidden_size
+
+    def merge(self, backbone: PreTrainedModel, features: ImageFeatures) -> ImageFeatures:
+        """These mergers take one row for each patch."""
+        patches = backbone.config.vision_config.spatial_merge_size**2
+        by_patch = [rows.unflatten(1, (patches, -1)).flatten(0, 1) for rows in (features.tokens, *features.deep)]
+        return super().merge(backbone, ImageFeatures(by_patch[0], tuple(by_patch[1:])))
 
 
 def rotary_positions(ids_T: np.ndarray, image_id: int, grids: Sequence[Grid], merge: int) -> tuple[np.ndarray, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 
 from basereward.backbones.base import ImageFeatures
 from basereward.backbones.qwen2_vl import Qwen2VL
@@ -27,6 +27,10 @@ class Qwen3VL(Qwen2VL):
         # One tensor per depth up to transformers 5.17; since then one per depth and image.
         deep = (x if isinstance(x, torch.Tensor) else torch.cat(tuple(x)) for x in output.deepstack_features)
         return ImageFeatures(torch.cat(tuple(output.pooler_output)), tuple(deep))
+
+    def mergers(self, backbone: PreTrainedModel) -> list[torch.nn.Module]:
+        """The last depth's, then the others'."""
+        return [backbone.visual.merger, *backbone.visual.deepstack_merger_list]
 
     def enter(self, embeds: torch.Tensor, is_image: torch.Tensor, features: ImageFeatures) -> tuple[torch.Tensor, dict[str, Any]]:
         """Scatters the last depth and hands the others to the language model."""

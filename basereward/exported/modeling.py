@@ -110,7 +110,7 @@ class SequenceReward(PreTrainedModel):
         output = self.model(input_ids=input_ids, attention_mask=mask_BT, **options)
         reward_B = self.score(self.pooling(output.last_hidden_state.flatten(0, 1), spans)).float()
         if self.length_norm:
-            reward_B = divide_by_log_length(reward_B, spans)
+            reward_B = divide_by_log_length(reward_B, [end - start for start, end in spans])
         return SequenceClassifierOutput(
             logits=reward_B.unsqueeze(-1), hidden_states=output.hidden_states, attentions=output.attentions
         )

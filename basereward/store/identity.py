@@ -13,7 +13,7 @@ from typing import Any
 
 from basereward import nested, preferences, records, screening, spellings, turns
 from basereward.recipes import Recipe
-from basereward.runtime import file_hash, write_json
+from basereward.runtime import cache_home, file_hash, write_json
 from basereward.store.rows import FORMAT
 from basereward.store.stored import MANIFEST, shard_name
 
@@ -28,7 +28,7 @@ def store_root(given: str | None) -> Path:
     """Where prepared sources lie: `data.prepared`, else `$BASEREWARD_CACHE/prepared`, else `~/.cache/basereward/prepared`."""
     if given is not None:
         return Path(given).expanduser()
-    return Path(os.environ.get("BASEREWARD_CACHE") or Path.home() / ".cache" / "basereward").expanduser() / "prepared"
+    return cache_home() / "prepared"
 
 
 def identity(recipe: Recipe, node: Mapping[str, Any], steps: Mapping[str, Any], root: Path) -> dict[str, Any]:
