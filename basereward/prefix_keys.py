@@ -54,7 +54,7 @@ def in_rows(item: Encoded, token_budget: int) -> list[Encoded]:
     """A comparison as rows of at most ``token_budget`` tokens, responses in order; itself where it fits.
 
     The first row has the prefix with its pictures, the others have none. Each holds at least one response, so that a long prefix or
-    response can make a row above the budget. More than one row carry no preferences: they are for scoring. Their pooled states are not kept.
+    response can make a row above the budget. More than one row carry no preferences, and their states are not kept: they are for scoring.
     """
     if item.row_tokens <= token_budget:
         return [item]
