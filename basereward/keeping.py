@@ -93,9 +93,9 @@ def keep_vision(
 
     Args:
         model: with what is trained chosen; its frozen weights must not change as long as the encoder is used.
-        root: files go to `<root>/vision-<hash>/`, a folder for each tower, image limits and form. dtype: float32, bfloat16, int8; `None`
-            keeps features as they are computed.
-        max_gib: limit on all that is kept below the root's `kept/`. autocast: the dtype it computes in, where not that of the weights.
+        root: files go to `<root>/features/vision-<hash>/`, a folder for each tower, image limits and form.
+        dtype: float32, bfloat16, int8; `None` keeps features as they are computed.
+        max_gib: limit on all that is kept below the root's `features/`. autocast: the dtype it computes in, where not that of the weights.
 
     Raises:
         ConfigError: the tower is trained, or has dropout, or there is none.
@@ -205,7 +205,7 @@ def _opened(root: Path, max_gib: float | None, kind: str, facts: dict[str, Any])
     """This process's files below a root, and the name of the folder for these facts, which is made."""
     facts = json.loads(json.dumps(facts, default=str, sort_keys=True))
     identity = f"{kind}-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:DIGITS]}"
-    files = kept_files(os.path.abspath(root / "kept"), None if max_gib is None else int(max_gib * GIB))
+    files = kept_files(os.path.abspath(root / "features"), None if max_gib is None else int(max_gib * GIB))
     try:
         files.describe(identity, facts)
     except OSError as error:
