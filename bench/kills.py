@@ -30,8 +30,8 @@ from PIL import Image
 from bench.data import RECIPE, recombined
 
 CUSTOM = "basereward.data_recipes.custom.Custom"
-ROWS = 40_000
-SHARD_ROWS = 256
+ROWS = 20_000
+SHARD_ROWS = 128
 PICTURES = 400
 SOURCES = 2
 

@@ -1,6 +1,6 @@
 """The command line with shards of `$SHARD_ROWS` rows, so that a run of seconds writes many.
 
-    SHARD_ROWS=256 python -m bench.small_shards data prepare data=custom data.path=my_pairs.jsonl
+    SHARD_ROWS=128 python -m bench.small_shards data prepare data=custom data.path=my_pairs.jsonl
 
 The processes that the command starts import this module too, and have the same shards.
 """
