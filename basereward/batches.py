@@ -100,12 +100,7 @@ class EncodedDataset(Dataset):
                     f"{encoded.lengths.packed}; a picture was replaced since this run began: prepare the source again"
                 )
             return encoded
-        if self.encoder.keeps:
-            return self.encoder.completed(encoded, comparison.images)
-        if not comparison.images:
-            return encoded
-        patches, _ = self.encoder.pictures(comparison.images)
-        return dataclasses.replace(encoded, patches=patches)
+        return self.encoder.completed(encoded, comparison.images)
 
 
 def check_unit(unit: str) -> None:

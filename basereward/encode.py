@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBas
 
 from basereward.backbones.find import RESTORE, fetch_config, find_family
 from basereward.chat import ChatFormat
-from basereward.errors import CheckpointError
+from basereward.errors import CheckpointError, DataError
 from basereward.frozen.states import KeptStates, Known
 from basereward.frozen.vision import KeptVision, Picture
 from basereward.images import image_size, load_image
@@ -173,13 +173,23 @@ class Encoder:
         return plain
 
     def completed(self, item: Encoded, images: Sequence[object]) -> Encoded:
-        """A comparison that was encoded without its pixels, with what its pack needs of them: what is kept is not decoded."""
+        """A comparison that was encoded without its pixels, with what its pack needs of them: what is kept is not decoded.
+
+        Raises:
+            DataError: a picture has another shape by now.
+        """
         if self.states is not None:
             item = replace(item, known=self.states.find(item.prefix_ids, item.response_ids, images))
         if item.is_known or not images:
             return item
         if self.vision is None:
-            return replace(item, patches=self.pictures(images)[0])
+            patches, grids = self.pictures(images)
+            if grids != item.grids:
+                raise DataError(
+                    f"{item.id}: expected pictures of the layouts {item.grids}, as when its tokens were counted, found {grids}; a picture "
+                    "was replaced meanwhile: start again"
+                )
+            return replace(item, patches=patches)
         found = [
             self.vision.find(ref, *place) for ref, place in zip(images, zip(item.grids, item.lengths.image_tokens), strict=True)
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -20,12 +21,16 @@ from basereward.errors import DataError
 from basereward.problems import shown
 from basereward.records import image_key
 
-__all__ = ["MAX_ASPECT_RATIO", "ImageError", "check_image", "image_key", "image_size", "load_image", "trust_images"]
+__all__ = [
+    "MAX_ASPECT_RATIO", "ImageError", "ImageFile", "check_image", "hold", "image_key", "image_size", "load_image", "trust_images",
+]  # fmt: skip
 
 # The resize of the Qwen2-VL family raises above this ratio of the longer to the shorter side.
 MAX_ASPECT_RATIO = 200
 _EXIF_ORIENTATION = 0x0112
 _trusted: dict[str, tuple[int, int]] = {}
+# A PIL image may still be a file that is read at its first use, and two comparisons may share it.
+_one_at_a_time = threading.Lock()
 
 
 class ImageError(DataError):
@@ -42,6 +47,25 @@ class ImageError(DataError):
         super().__init__(f"{reason}: expected {expected}; found {found}; {advice}")
 
 
+class ImageFile(bytes):
+    """The bytes of an image file in memory, with the name under which an error speaks of it."""
+
+    name = ""
+
+
+def hold(ref: object) -> object:
+    """An image of which nothing has to be read from a disk again: a file becomes an `ImageFile`, all else is in memory already.
+
+    Raises:
+        ImageError: there is no such file.
+    """
+    if isinstance(ref, bytes | bytearray | Image.Image):
+        return ref
+    held = ImageFile(read_bytes(ref))
+    held.name = _name(ref)
+    return held
+
+
 def load_image(ref: object) -> Image.Image:
     """All pixels of an image, mode RGB, in the orientation in which it is displayed.
 
@@ -56,6 +80,7 @@ def load_image(ref: object) -> Image.Image:
         with _decoding(ref):
             image.load()
             pixels = _to_rgb(image, ref)
+        pixels = image.copy() if pixels is ref else pixels
         return pixels.transpose(turned) if turned is not None else pixels
 
 
@@ -108,7 +133,7 @@ def read_bytes(ref: object) -> bytes:
         with open(source, "rb") if isinstance(source, str | os.PathLike) else source as file:
             return file.read()
     except OSError as error:
-        raise ImageError("image missing", "a readable file", f"{_name(ref)} ({error.strerror})", "correct the path") from None
+        raise _missing(ref, error) from None
 
 
 @contextmanager
@@ -116,7 +141,8 @@ def _opened(ref: object) -> Iterator[Image.Image]:
     """The image with its header read, its shape checked, its pixels not decoded; closed afterwards if it was opened here."""
     if isinstance(ref, Image.Image):
         _check_shape(ref.size, "a PIL image")
-        yield ref
+        with _one_at_a_time:
+            yield ref
         return
     with _open_file(ref) as image:
         _check_shape(image.size, _name(ref))
@@ -144,12 +170,16 @@ def _open_file(ref: object) -> Image.Image:
         raise ImageError("not an image", "an image file", f"{_name(ref)}, {_content(ref)}", "replace the file") from None
     except Image.DecompressionBombError:
         raise _too_large(_name(ref)) from None
-    except FileNotFoundError:
-        raise ImageError("image missing", "the file to be there", _name(ref), "correct the path or set image_root") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise ImageError("image missing", "a readable file", f"{_name(ref)} ({error.strerror})", "correct the path") from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise _missing(ref, error) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError("not an image", "an image file", f"{_name(ref)} ({error})", "replace the file") from None
+
+
+def _missing(ref: object, error: OSError) -> ImageError:
+    if isinstance(error, FileNotFoundError):
+        return ImageError("image missing", "the file to be there", _name(ref), "correct the path or set image_root")
+    return ImageError("image missing", "a readable file", f"{_name(ref)} ({error.strerror})", "correct the path")
 
 
 @contextmanager
@@ -209,7 +239,7 @@ def _displayed_size(image: Image.Image) -> tuple[int, int]:
 
 def _to_rgb(image: Image.Image, ref: object) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy()
+        return image
     if image.mode == "F":
         raise _unusual(image, ref)
     if image.mode.startswith("I"):
@@ -234,13 +264,11 @@ def _unusual(image: Image.Image, ref: object) -> ImageError:
 
 
 def _name(ref: object) -> str:
-    return (
-        f"{len(ref)} bytes"
-        if isinstance(ref, bytes | bytearray)
-        else "a PIL image"
-        if isinstance(ref, Image.Image)
-        else os.fspath(ref)
-    )
+    if isinstance(ref, Image.Image):
+        return "a PIL image"
+    if isinstance(ref, bytes | bytearray):
+        return getattr(ref, "name", "") or f"{len(ref)} bytes"
+    return os.fspath(ref)
 
 
 def _content(ref: object) -> str:

@@ -5,6 +5,7 @@ Letters: S tokens of a row, R responses, C comparisons, P patches.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -105,6 +106,15 @@ class Pack:
         """The same pack on another device; ``grids`` stays on the host, where the vision tower reads it."""
         return self._map(lambda x: x.to(device, non_blocking=True))
 
+    def used_by(self, stream: torch.cuda.Stream) -> None:
+        """Keeps memory that was taken on another stream from being given to others before this one has read it."""
+
+        def note(x: torch.Tensor) -> torch.Tensor:
+            x.record_stream(stream)
+            return x
+
+        self._map(note)
+
     def labels_only(self) -> Pack:
         """The same pack without its pixels and its masks, for keeping."""
         return replace(self, patches=None, features=None, states=None, tree=self.tree.without_masks())
@@ -112,6 +122,23 @@ class Pack:
     def pin_memory(self) -> Pack:
         """The same pack in page-locked memory; DataLoader calls this."""
         return self._map(torch.Tensor.pin_memory)
+
+
+def on_device(pack: Pack, device: torch.device) -> Pack:
+    """The pack on a device; a GPU copies it while it computes what it was given before, if the pack is page-locked."""
+    if device.type != "cuda":
+        return pack.to(device)
+    copies, compute = _copy_stream(device), torch.cuda.current_stream(device)
+    with torch.cuda.stream(copies):
+        moved = pack.to(device)
+    compute.wait_stream(copies)
+    moved.used_by(compute)
+    return moved
+
+
+@functools.cache
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
 
 
 def collate(items: Sequence[Encoded], settings: PictureSettings | None) -> Pack:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +14,15 @@ from tqdm.auto import tqdm
 from basereward import checkpoint
 from basereward.encode import Encoder
 from basereward.errors import ConfigError, DataError, near_matches
+from basereward.feed import WINDOW, Feed, Load, attempt
 from basereward.model import RewardModel
-from basereward.packing import Pack, collate, plan_packs
+from basereward.packing import Pack, on_device
+from basereward.prefix_keys import PrefixKeys
 from basereward.problems import shown
 from basereward.records import Comparison, parse_prompt
 from basereward.runtime import pick_device
 
-# Comparisons that are encoded together before they are dealt into packs: enough to fill packs, few enough to hold in memory.
-WINDOW = 256
+Item = TypeVar("Item")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -31,7 +32,7 @@ class Scorer:
     Args:
         model: in eval mode; scoring switches a training model to eval and back.
         encoder: of the same checkpoint.
-        token_budget: tokens of a pack; a comparison above it gets a pack of its own.
+        token_budget: tokens of a pack; a comparison above it takes several, of which the first computes its prompt and pictures.
         max_length: tokens of the longest prefix + response that is scored; a longer one is an error. No limit when ``None``.
         autocast: dtype of the compute where it differs from the weights' (bf16 evaluation during training), else ``None``.
     """
@@ -64,54 +65,61 @@ class Scorer:
         return next(self.score_comparisons([comparison])).tolist()
 
     def score_comparisons(
-        self, comparisons: Iterable[Comparison], *, progress: str | None = None, catch: tuple[type[Exception], ...] = ()
-    ) -> Iterator[np.ndarray | Exception]:
+        self, comparisons: Iterable[Comparison], *, progress: str | None = None, catch: tuple[type[Exception], ...] = (),
+        window: int = WINDOW,
+    ) -> Iterator[np.ndarray | Exception]:  # fmt: skip
         """Yields (N,) float32 rewards for each comparison, in the order given.
 
         Args:
-            comparisons: any iterable; read in windows, so that a long file needs little memory.
+            comparisons: any iterable; read in windows by a thread, some of them ahead, so that a long file needs little memory and
+                the model does not wait for pictures.
             progress: label of a progress bar; none when ``None``.
             catch: errors of one comparison (``DataError``: a broken picture, too long, rewards that are not finite) that are yielded
                 in the place of its rewards; an error of another kind is raised.
+            window: comparisons that are dealt into packs together; their rewards come together.
         """
+        device = self.model.device
+        feed = Feed(self.encoder, token_budget=self.token_budget, max_length=self.max_length, catch=catch,
+                    pin=device.type == "cuda", window=window)  # fmt: skip
         total = len(comparisons) if hasattr(comparisons, "__len__") else None
-        source = iter(comparisons)
-        with tqdm(total=total, desc=progress, disable=progress is None, unit="cmp") as bar:
-            while window := list(islice(source, WINDOW)):
-                yield from self._score_window(window, bar, catch)
+        with (
+            tqdm(total=total, desc=progress, disable=progress is None, unit="cmp") as bar,
+            closing(feed.loads(comparisons)) as loads,
+        ):
+            computed = ((load, self._rewards(load.packs)) for load in loads)
+            results: dict[int, np.ndarray | Exception] = {}
+            for load, reward_R in one_behind(computed) if device.type == "cuda" else computed:
+                results |= self._results(load, reward_R, catch)
+                bar.update(len(load.counts) + len(load.failed))
+                if load.last:
+                    unread = {i: item for i, item in enumerate(load.window.comparisons) if isinstance(item, Exception)}
+                    bar.update(len(unread))
+                    yield from (value for _, value in sorted((results | unread).items()))
+                    results = {}
 
-    def _score_window(self, window: Sequence[Comparison], bar: tqdm, catch: tuple) -> list[np.ndarray | Exception]:
-        results: list = [_attempt(self._packed_length, comparison, catch) for comparison in window]
-        good = [i for i, result in enumerate(results) if not isinstance(result, Exception)]
-        bar.update(len(window) - len(good))
-        for members in plan_packs([results[i] for i in good], self.token_budget):
-            encoded = {good[k]: _attempt(self.encoder.encode, window[good[k]], catch) for k in members}
-            usable = {i: item for i, item in encoded.items() if not isinstance(item, Exception)}
-            rewards = self.score_pack(collate(list(usable.values()), self.encoder.patch_settings)) if usable else []
-            scored = {i: _attempt(_finite, (window[i], reward_N), catch) for i, reward_N in zip(usable, rewards)}
-            for i, result in (encoded | scored).items():
-                results[i] = result
-            bar.update(len(members))
-        return results
+    def _results(self, load: Load, reward_R: torch.Tensor, catch: tuple) -> dict[int, np.ndarray | Exception]:
+        rewards = np.split(reward_R.cpu().numpy(), np.cumsum(load.counts)[:-1])
+        scored = ((i, (load.window.comparisons[i], reward_N)) for i, reward_N in zip(load.members, rewards))
+        return load.failed | {i: attempt(_finite, pair, catch) for i, pair in scored}
 
-    def _packed_length(self, comparison: Comparison) -> int:
-        lengths = self.encoder.length(comparison)
-        if self.max_length is not None and lengths.longest > self.max_length:
-            raise DataError(
-                f"{comparison.where or comparison.id}: expected at most {self.max_length} tokens, found {lengths.longest} in its "
-                "longest prefix + response; shorten it, use smaller pictures, or raise max_length where the model can read more"
-            )
-        return lengths.packed
-
-    def score_pack(self, pack: Pack) -> list[np.ndarray]:
-        """(N,) rewards for each comparison of a pack."""
+    def _rewards(self, packs: Sequence[Pack]) -> torch.Tensor:
+        """(R,) rewards of all packs; several are of one comparison, whose prefix the first one computes."""
         was_training = self.model.training
         self.model.eval()
-        device = self.model.device
+        device, past = self.model.device, PrefixKeys() if len(packs) > 1 else None
         with torch.no_grad(), torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
-            reward_R = self.model(pack.to(device)).cpu().numpy()
+            rewards = [self.model(on_device(pack, device), past) for pack in packs]
         self.model.train(was_training)
-        return np.split(reward_R, np.cumsum(pack.num_responses)[:-1])
+        return torch.cat(rewards) if rewards else torch.zeros(0)
+
+
+def one_behind(items: Iterable[Item]) -> Iterator[Item]:
+    """Each item after the next one was begun: a device has work while the rewards before are read from it."""
+    before: list[Item] = []
+    for item in items:
+        yield from before
+        before = [item]
+    yield from before
 
 
 def as_comparison(
@@ -139,13 +147,6 @@ def _finite(scored: tuple[Comparison, np.ndarray]) -> np.ndarray:
             "checkpoint"
         )
     return reward_N
-
-
-def _attempt(function: Callable, item: Any, catch: tuple[type[Exception], ...]):
-    try:
-        return function(item)
-    except catch as error:
-        return error
 
 
 def load(

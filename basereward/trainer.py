@@ -29,6 +29,7 @@ from basereward.errors import BaseRewardError, CheckpointError, ConfigError
 from basereward.losses.base import Loss
 from basereward.meters import Meter, evaluate_comparisons
 from basereward.model import RewardModel
+from basereward.packing import on_device
 from basereward.records import Comparison
 from basereward.runtime import written_aside
 from basereward.scorer import Scorer
@@ -107,7 +108,7 @@ class RewardTrainer(Trainer):
         model.train()
         total = torch.zeros((), device=self.args.device)
         for pack in inputs.packs:
-            pack = pack.to(self.args.device)
+            pack = on_device(pack, self.args.device)
             with self.compute_loss_context_manager():
                 reward_R = model(pack)
             loss_C = self.loss(reward_R, pack.labels)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from PIL import Image
 
 import basereward
-from basereward import scorer
+from basereward import images, scorer
 from basereward.errors import BaseRewardError, ConfigError, DataError
 
 ANSWERS = ["Red.", "I cannot tell from here."]
@@ -111,8 +113,6 @@ def test_too_long_is_an_error_not_a_cut(saved_once):
 
 
 def test_one_broken_item_does_not_take_the_others_down(rm, comparisons):
-    import dataclasses
-
     broken = dataclasses.replace(comparisons[1], images=(b"no picture",))
     found = list(rm.score_comparisons([comparisons[0], broken, comparisons[2]], catch=(DataError,)))
     expected = list(rm.score_comparisons([comparisons[0], comparisons[2]]))
@@ -132,6 +132,77 @@ def test_rewards_that_are_not_finite_fail_with_their_item(saved_once, comparison
     assert isinstance(found[0], DataError) and close(found[1], expected[1])
     with pytest.raises(DataError, match=r"rows:1 \(row-1\): expected finite rewards, found \[nan, nan\].*dtype=float32"):
         list(broken.score_comparisons(comparisons[:2]))
+
+
+def tokens_computed(rm: scorer.Scorer, comparisons, **options) -> tuple[np.ndarray, list[int]]:
+    """All rewards, and the tokens of each row that the language model saw."""
+    rows = []
+    hook = rm.model.model.language_model.register_forward_pre_hook(
+        lambda _, args, kwargs: rows.append(kwargs["inputs_embeds"].shape[1]), with_kwargs=True
+    )
+    rewards = np.concatenate(list(rm.score_comparisons(comparisons, **options)))
+    hook.remove()
+    return rewards, rows
+
+
+@pytest.mark.parametrize("token_budget", [1, 60, 150, 10_000])
+@pytest.mark.parametrize("window", [1, 3, 100])
+def test_no_token_is_computed_twice_whatever_the_budget(rm, comparisons, token_budget, window):
+    """Best of N under any budget: a prompt above it takes several rows, which share the keys of its prefix."""
+    many = [dataclasses.replace(item, responses=tuple(f"{text} {n}" for n in range(3) for text in item.responses))
+            for item in comparisons] + comparisons  # fmt: skip
+    expected = np.concatenate([rm.score(item.messages, item.responses, item.images) for item in many])
+    small = scorer.Scorer(rm.model, rm.encoder, token_budget=token_budget)
+    found, rows = tokens_computed(small, many, window=window)
+    lengths = [rm.encoder.length(item) for item in many]
+    assert close(found, expected) and sum(rows) == sum(length.packed for length in lengths)
+    if token_budget == 1:
+        assert len(rows) == sum(len(item.responses) for item in many)
+    assert max(rows) <= max(token_budget, max(length.prefix + length.responses[0] for length in lengths))
+
+
+def test_an_image_file_is_read_once(rm, comparisons, tmp_path, monkeypatch):
+    paths = []
+    for item in comparisons:
+        for image in item.images:
+            paths.append(str(tmp_path / f"{len(paths)}.png"))
+            image.save(paths[-1])
+    refs = iter(paths)
+    stored = [dataclasses.replace(item, images=tuple(next(refs) for _ in item.images)) for item in comparisons]
+    read, right = [], images.read_bytes
+    monkeypatch.setattr(images, "read_bytes", lambda ref: read.append(ref) or right(ref))
+    opened, plain = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda file: opened.append(file) or plain(file))
+    found = np.concatenate(list(rm.score_comparisons(stored)))
+    assert sorted(read) == paths and not any(isinstance(file, str) for file in opened)
+    assert close(found, np.concatenate(list(rm.score_comparisons(comparisons))))
+
+
+def test_a_picture_that_was_replaced_after_its_tokens_were_counted_is_an_error(rm, comparisons):
+    item = rm.encoder.encode(comparisons[1], pixels=False)
+    assert len(rm.encoder.completed(item, comparisons[1].images).patches) == 1
+    with pytest.raises(DataError, match="replaced meanwhile"):
+        rm.encoder.completed(item, [Image.new("RGB", (300, 28))])
+
+
+def test_comparisons_may_share_a_picture_that_is_still_a_file(rm, tmp_path):
+    """Threads that decode one PIL image together would read its file out of turn."""
+    path = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)).save(path)
+    for _ in range(3):
+        shared = Image.open(path)
+        items = [scorer.as_comparison("What is this?", ["Noise."], [shared], None) for _ in range(12)]
+        found = np.concatenate(list(rm.score_comparisons(items)))
+        assert close(found, rm.score("What is this?", ["Noise."], [path])[0])
+
+
+def test_a_caller_that_stops_early_leaves_no_thread(rm, comparisons):
+    before = threading.active_count()
+    rewards = rm.score_comparisons(comparisons * 20, window=4)
+    next(rewards)
+    assert threading.active_count() > before
+    rewards.close()
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(("options", "message"), [({"dtype": "bf16"}, "dtype: 'bf16'"), ({"device": "gpu"}, "device: expected")])
