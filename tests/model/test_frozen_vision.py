@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from basereward.encode import Encoder
 from basereward.errors import ConfigError
 from basereward.frozen.files import GIB, entries, kept_files
 from basereward.frozen.rounding import from_int8, to_int8
+from basereward.images import ImageError
 from basereward.model import RewardModel
 from basereward.packing import collate
 from basereward.parts import part_of
@@ -132,8 +134,6 @@ def test_a_second_process_of_the_same_model_finds_them(seeing, tiny_folder, comp
 
 def saved(comparisons, folder: Path) -> list:
     """The same comparisons with their pictures in files."""
-    import dataclasses
-
     folder.mkdir()
     found = []
     for i, item in enumerate(comparisons):
@@ -142,6 +142,15 @@ def saved(comparisons, folder: Path) -> list:
             image.save(file)
         found.append(dataclasses.replace(item, images=tuple(map(str, files))))
     return found
+
+
+def test_a_broken_picture_is_an_error_that_names_its_file(seeing, tiny_folder, tmp_path):
+    file = tmp_path / "it.png"
+    picture(112, 84).save(file)
+    file.write_bytes(file.read_bytes()[:-200])
+    kept = keeping.keep_vision(reward_model(tiny_folder, PARTS["merger frozen"]), seeing, root=tmp_path)
+    with pytest.raises(ImageError, match=r"truncated image: .*it\.png"):
+        kept.encode(one_picture(str(file))[0])
 
 
 def one_picture(image) -> list:
@@ -256,7 +265,7 @@ def _write_many(root: str, count: int, start) -> None:
     files = kept_files(root, None)
     start.wait()
     for k in range(count):
-        files.write("vision-0", f"{k % 4:064x}", {"0": torch.full((64, 64), float(k % 4))})
+        assert files.write("vision-0", f"{k % 4:064x}", {"0": torch.full((64, 64), float(k % 4))})
 
 
 def _read_many(root: str, count: int, start, wrong) -> None:
