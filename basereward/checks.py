@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from basereward import checkpoint, foreign
+from basereward.attention.choose import CHOICES
 from basereward.backbones.find import fetch_config
 from basereward.config import build
 from basereward.config_folders import default_option
@@ -26,10 +27,11 @@ WORDS = {
     "optim.schedule": ("cosine", "linear", "constant_with_warmup"),
     "run.final": ("best", "last"),
     "batch.on_long": ("drop", "error"),
+    "compute.attention": CHOICES,
 }
 POSITIVE = ("batch.size", "batch.token_budget", "run.epochs", "run.eval_every", "run.log_every", "run.keep")
 POSITIVE_OR_NULL = ("batch.max_length", "run.max_steps", "backbone.min_pixels", "backbone.max_pixels", "cache.max_gib")
-NOT_NEGATIVE = ("optim.weight_decay", "optim.max_grad_norm", "batch.workers")
+NOT_NEGATIVE = ("optim.weight_decay", "optim.max_grad_norm", "batch.workers", "backbone.gradient_checkpointing")
 # From 0 to below 1.
 SHARES = ("optim.warmup", "optim.beta1", "optim.beta2", "optim.average")
 # Larger seeds do not fit numpy's generator.

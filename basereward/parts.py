@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from basereward.errors import ConfigError, near_matches
 from basereward.model import RewardModel
@@ -115,16 +116,34 @@ def _largest_frozen(module: torch.nn.Module, prefix: str) -> Iterator[tuple[str,
             yield from _largest_frozen(child, f"{prefix}{name}.")
 
 
-def recompute_activations(model: RewardModel) -> None:
+def recompute_activations(model: RewardModel, layers: bool | int = True) -> None:
     """Gradient checkpointing, never reentrant, so that it needs no input with a gradient.
 
     transformers makes the outputs of all embeddings require one when checkpointing is switched on; with frozen weights above them
     that keeps a graph of the whole backbone for nothing, so those hooks are taken off again.
+
+    Args:
+        layers: how many of the language model's, the first ones, and of the vision tower the same share; all where true.
+
+    Raises:
+        ConfigError: more layers than there are.
     """
     # Its name in transformers 5.23; 5.17 has the other alone, which warns in 5.23.
     enable = getattr(model.model, "activation_checkpointing_enable", None) or model.model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
     model.model.disable_input_require_grads()
+    if layers is True:
+        return
+    found: dict[str, list[GradientCheckpointingLayer]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            found.setdefault(part_of(f"{name}."), []).append(module)
+    total = len(found["language_model"])
+    if layers > total:
+        raise ConfigError(f"backbone.gradient_checkpointing: expected true, false or at most {total} layers, found {layers}")
+    for members in found.values():
+        for i, module in enumerate(members):
+            module.gradient_checkpointing = i * total < layers * len(members)
 
 
 class NoGrad:

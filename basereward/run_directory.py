@@ -36,6 +36,10 @@ FREE_ON_RESUME = (
     "cache.max_gib",
     "cache.vision",
     "cache.hidden",
+    "backbone.gradient_checkpointing",
+    "compute.attention",
+    "compute.liger",
+    "compute.compile",
 )
 
 

@@ -20,8 +20,9 @@ class BackboneSettings:
     """Smallest height x width of a resized picture; the checkpoint's own when null."""
     max_pixels: int | None = None
     """Largest height x width of a resized picture; the checkpoint's own when null."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more compute."""
+    gradient_checkpointing: bool | int = False
+    """Recompute activations in the backward pass: less memory, about a third more compute. A number: in that many layers of the
+    language model alone, and in the same share of the vision tower's."""
     shape: dict[str, Any] | None = None
     """Sizes from the published config, for the plan on a machine that does not have it; no model is built from them."""
 
@@ -132,6 +133,18 @@ class CacheSettings:
 
 
 @dataclass
+class ComputeSettings:
+    """How the same numbers are computed: speed and memory, never the result."""
+
+    attention: str = "auto"
+    """auto, sdpa, varlen or flash_attn; auto takes the fastest that can be used, and the log says which and why."""
+    liger: bool | str = "auto"
+    """Liger's fused norms, activations and rotary positions (CUDA): true, false, or auto, which uses them where they are installed."""
+    compile: bool = False
+    """torch.compile of the decoder layers."""
+
+
+@dataclass
 class RunSettings:
     """The run directory, its length, and how often it looks up."""
 
@@ -173,6 +186,7 @@ class TrainSettings:
     optim: OptimSettings = field(default_factory=OptimSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    compute: ComputeSettings = field(default_factory=ComputeSettings)
     init_from: str | None = None
     """A run, a reward-model folder (another toolkit's too) or a Hub id to start from instead of a new head on the backbone."""
     typed: ClassVar[frozenset[str]] = frozenset()

@@ -11,15 +11,17 @@ from transformers import PreTrainedModel
 from basereward import checkpoint
 from basereward.adapter_folder import base_reference
 from basereward.adapters import choose_parts, four_bits, has_lora, merge
-from basereward.backbone import load_backbone
+from basereward.backbone import load_backbone, use_tree_attention
 from basereward.backbones.find import fetch_config
 from basereward.checks import is_created
 from basereward.config import locate
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
+from basereward.kernels import use_kernels
 from basereward.losses.base import Loss
 from basereward.model import RewardModel
 from basereward.parts import frozen_dtype, recompute_activations, trained_dtype
+from basereward.runtime import pick_device
 from basereward.settings import TrainSettings
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,9 @@ def start_model(settings: TrainSettings, loss: Loss) -> tuple[RewardModel, Encod
         commit = getattr(model.config, "_commit_hash", None)
         model.config.reward_base = base_reference(source, commit=commit, quantize=parts.quantize)
     if settings.backbone.gradient_checkpointing:
-        recompute_activations(model)
+        recompute_activations(model, settings.backbone.gradient_checkpointing)
+    use_tree_attention(model.model, settings.compute.attention)
+    use_kernels(model.model, settings.compute.liger, settings.compute.compile, pick_device(settings.run.device))
     return model, Encoder.from_folder(source, revision=settings.backbone.revision, **limits)
 
 

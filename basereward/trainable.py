@@ -5,12 +5,16 @@ from __future__ import annotations
 import torch
 
 from basereward.adapters import four_bits
+from basereward.attention.choose import AUTO, check_here
+from basereward.attention.sdpa import SDPA
 from basereward.config import build, locate
 from basereward.errors import ConfigError
 from basereward.keeping import cache_plan
+from basereward.kernels import check_kernels
 from basereward.memory import memory_table, model_without_weights
 from basereward.model import RewardModel
 from basereward.parts import frozen_dtype, param_groups, table, trained_dtype
+from basereward.runtime import pick_device
 from basereward.settings import TrainSettings
 
 
@@ -46,8 +50,14 @@ def check_parts(settings: TrainSettings) -> None:
 
 
 def check_precision(settings: TrainSettings) -> None:
-    """Refuses an optimizer whose weights are not those of the precision; plain AdamW on bfloat16 weights first of all."""
-    optim = settings.optim
+    """Refuses an optimizer whose weights are not those of the precision, plain AdamW on bfloat16 weights first of all, and kernels
+    for bfloat16 where float32 is computed.
+    """
+    optim, attention = settings.optim, settings.compute.attention
+    if optim.precision == "float32" and attention not in (AUTO, SDPA.name):
+        raise ConfigError(
+            f"compute.attention: {attention} computes in bfloat16; add optim.precision=bf16, or use compute.attention=auto"
+        )
     weights = getattr(locate(optim.algorithm.get("_target_", ""), "optim.algorithm"), "weight_dtype", None)
     if weights is None:
         raise ConfigError(f"optim.algorithm._target_: expected an optimizer of basereward.optimizers, found {optim.algorithm}")
@@ -66,9 +76,12 @@ def check_libraries(settings: TrainSettings) -> None:
     """Refuses what this machine cannot run, before the data are read.
 
     Raises:
-        MissingDependency: a library or device that the optimizer or the 4-bit base needs.
+        MissingDependency: a library or device that the optimizer, the 4-bit base, or a way of computing needs.
     """
     four_bits(settings.parts.quantize)
+    device = pick_device(settings.run.device)
+    check_here(settings.compute.attention, device)
+    check_kernels(settings.compute.liger, settings.compute.compile, device)
     make_optimizer(settings, [{"params": [torch.nn.Parameter(torch.zeros(1))]}])
 
 

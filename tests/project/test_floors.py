@@ -21,7 +21,7 @@ FLOORS = {
     " nested screening recipes accounts data_recipes reward_files split store comparisons kept cleaning overlap shares against_paper"
     " data_settings sources ahead mixture demo",
     "3 encoding": "chat patches backbones frozen encode lengths tree flops packing prefix_keys feed",
-    "4 model": "attention backbone model parts adapters keeping",
+    "4 model": "attention backbone kernels model parts adapters keeping",
     "5 run": "foreign adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
     "7 stages": "exported report checks trainable start tied_rows train evaluate score_input score export data_prepare data_check"

@@ -12,13 +12,15 @@ from basereward import train
 from basereward.adapters import choose_parts
 from basereward.backbone import load_backbone
 from basereward.backbones.find import find_family
+from basereward.compose import to_yaml
 from basereward.encode import Encoder
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, MissingDependency
 from basereward.memory import GIB, memory_bytes, model_without_weights
 from basereward.model import RewardModel
 from basereward.packing import collate
 from basereward.parts import param_groups, part_of, rate_of, recompute_activations
 from basereward.records import parse_row
+from basereward.run_directory import differing_keys
 from basereward.settings import LoraSettings, OptimSettings, PartRates, PartsSettings
 
 HEAD = {"_target_": "basereward.heads.mlp.MLPHead"}
@@ -223,6 +225,10 @@ REFUSED = {
     ("parts=lora", "parts.lr.vision=1e-5"): r"parts\.lr\.vision: expected null",
     ("parts.train=[visoin]",): "did you mean 'vision'",
     ("optim.algorithm._target_=torch.optim.SGD",): "basereward.optimizers",
+    ("compute.attention=varlne",): "did you mean 'varlen'",
+    ("compute.attention=varlen",): r"compute\.attention: varlen computes in bfloat16; add optim\.precision=bf16",
+    ("compute.liger=yess",): r"compute\.liger: expected true, false or auto, found 'yess'",
+    ("backbone.gradient_checkpointing=-1",): r"backbone\.gradient_checkpointing: expected 0 or above",
 }
 
 
@@ -230,6 +236,23 @@ REFUSED = {
 def test_what_does_not_go_together_is_refused_by_the_plan(small, overrides):
     with pytest.raises(ConfigError, match=REFUSED[overrides]):
         train.plan(small("never", *overrides))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with CUDA has it")
+def test_the_plan_says_what_this_machine_lacks_and_a_run_is_refused(small):
+    settings = small("never", "compute.attention=varlen", "optim.precision=bf16")
+    assert "not on this machine: compute.attention: varlen needs a CUDA device" in train.plan(settings)
+    with pytest.raises(MissingDependency, match=r"compute\.attention: varlen needs a CUDA device"):
+        train.run(settings)
+
+
+def test_how_a_run_computes_may_change_when_it_goes_on(small, tmp_path):
+    """Attention, kernels and recomputed layers: the numbers are the same, so the config counts as the same."""
+    then = small("run")
+    (tmp_path / "config.yaml").write_text(to_yaml(then))
+    ways = ("compute.attention=sdpa", "compute.liger=false", "compute.compile=true", "backbone.gradient_checkpointing=1")
+    assert differing_keys(tmp_path, small("run", *ways)) == []
+    assert [key for key, *_ in differing_keys(tmp_path, small("run", *ways, "optim.lr=0.5"))] == ["optim.lr"]
 
 
 def test_the_plan_says_what_is_trained_and_what_it_costs(small):
