@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
+from browser import browser
 
 VOID = {"meta", "img", "source", "br", "link"}
 
@@ -49,22 +47,9 @@ def widths(page: Path, folder: Path, *, window: int = 390) -> tuple[int, int]:
     """(width that the page needs, width that it has) in a window of a real browser, in pixels; skips the test without one.
 
     Args:
-        folder: for the browser's profile and a copy of the page that may measure itself; the page itself allows no script.
-        window: the browser makes very narrow windows wider; what the page has says how wide.
+        folder: for the browser's profile.
     """
-    browser = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip("no Chromium or Chrome on this machine to lay the page out")
-    measure = (
-        "<script>document.title = `${document.documentElement.scrollWidth} of ${document.documentElement.clientWidth}`</script>"
-    )
-    text = page.read_text(encoding="utf-8").replace("Content-Security-Policy", "x").replace("</body>", f"{measure}</body>")
-    (folder / "measured.html").write_text(text, encoding="utf-8")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-               "--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder / 'profile'}",
-               f"--window-size={window},844", "--dump-dom", (folder / "measured.html").as_uri()]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
-        pytest.skip(f"{browser} does not start here: {done.stderr[-200:]}")
-    needed, there = done.stdout.partition("<title>")[2].partition("</title>")[0].split(" of ")
-    return int(needed), int(there)
+    with browser(folder / f"profile-{window}") as tab:
+        tab.open(page, width=window)
+        assert not tab.problems, tab.problems
+        return tab.widths()

@@ -1,4 +1,4 @@
-"""A run directory -> one page about it, ``report.html``, with ``training_curve.png`` beside it.
+"""A run directory -> one page about it, ``report.html``, with ``training_curve.svg`` beside it.
 
 The page is a function of files in the run directory alone: ``write_report`` first stores what only a model can give (a few scored
 comparisons, in ``report.json``), ``render`` makes the page from that and from the files that training and evaluation leave.

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from basereward.report.markup import Html, clean, join, tag
+from basereward.report.panel import chart_style
 from basereward.runtime import write_bytes
 
 # The head of the template, in which the kind stands, is shorter.
@@ -26,7 +27,7 @@ def write_document(file: Path, kind: str, title: str, body: Html) -> None:
     """
     template = string.Template(resources.files("basereward.report").joinpath("page.html").read_text(encoding="utf-8"))
     title = html.escape(clean(f"{title} \N{MIDDLE DOT} basereward"))
-    write_bytes(file, template.substitute(kind=html.escape(kind), title=title, body=body).encode("utf-8"))
+    write_bytes(file, template.substitute(kind=html.escape(kind), title=title, charts=chart_style(), body=body).encode("utf-8"))
 
 
 def kind_of(file: Path) -> str | None:

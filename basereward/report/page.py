@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from basereward.records import Comparison
-from basereward.report import curve
+from basereward.report.curve import panels
 from basereward.report.document import write_document
 from basereward.report.gallery import gallery
+from basereward.report.panel import svg_file
 from basereward.report.run_files import GALLERY, read_run
 from basereward.report.sections import sections
-from basereward.report.training import Charts
 from basereward.runtime import write_bytes, write_json
 
 PAGE = "report.html"
 KIND = "basereward run"
-CURVE = "training_curve.png"
+CURVE = "training_curve.svg"
 
 
 def write_report(
@@ -41,19 +41,11 @@ def write_report(
 
 
 def render(run_dir: Path) -> Path:
-    """Makes ``training_curve.png`` and ``report.html`` anew from the files of the run; returns the page's path."""
+    """Makes ``training_curve.svg`` and ``report.html`` anew from the files of the run; returns the page's path."""
     run_dir = Path(run_dir)
     run = read_run(run_dir)
-    body = sections(run, draw_charts(run_dir, curve.panels(run)), KIND)
-    write_document(run_dir / PAGE, KIND, run.name, body)
+    charts = panels(run)
+    if charts:
+        write_bytes(run_dir / CURVE, svg_file(charts))
+    write_document(run_dir / PAGE, KIND, run.name, sections(run, charts, KIND))
     return run_dir / PAGE
-
-
-def draw_charts(run_dir: Path, panels: Sequence[curve.Panel]) -> Charts:
-    """Every chart for both colour schemes; all together go to ``training_curve.png``."""
-    together = curve.draw(panels, curve.PAPER, columns=2) if panels else None
-    if together is None:
-        return Charts(panels, (), ())
-    write_bytes(run_dir / CURVE, together)
-    light, dark = ([curve.draw([panel], theme) for panel in panels] for theme in (curve.LIGHT, curve.DARK))
-    return Charts(panels, light, dark)

@@ -8,8 +8,9 @@ from typing import Any
 from basereward.report.cards import card
 from basereward.report.document import layout, tiles
 from basereward.report.markup import DASH, Html, folded, is_number, join, notice, number, percent, short, table, tag
+from basereward.report.panel import Panel
 from basereward.report.run_files import RunFiles
-from basereward.report.training import Charts, training
+from basereward.report.training import training
 
 # Config keys shown at a glance; the whole config follows folded.
 HIGHLIGHTS = {
@@ -27,7 +28,7 @@ HIGHLIGHTS = {
 }
 
 
-def sections(run: RunFiles, charts: Charts, kind: str) -> Html:
+def sections(run: RunFiles, charts: Sequence[Panel], kind: str) -> Html:
     """Everything between the page's head and its end."""
     found = {
         "training": ("Training", training(run, charts)),

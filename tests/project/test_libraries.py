@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = {"torch", "transformers", "accelerate", "peft", "numpy", "PIL", "safetensors", "tqdm", "yaml"}
 DISTRIBUTION = {"PIL": "pillow", "yaml": "pyyaml", "hydra": "hydra-core", "omegaconf": "hydra-core", "flash_attn": "flash-attn",
                 "liger_kernel": "liger-kernel"}  # fmt: skip
-OPTIONAL = ["hydra", "omegaconf", "datasets", "pyarrow", "pandas", "matplotlib", "tensorboard", "trl", "torchvision", "scipy", "sklearn",
+OPTIONAL = ["hydra", "omegaconf", "datasets", "pyarrow", "pandas", "tensorboard", "trl", "torchvision", "scipy", "sklearn",
             "fastapi", "pytest"]  # fmt: skip
 
 # Run before anything else in a fresh interpreter: these libraries are then absent for every way of looking for them.
@@ -94,10 +94,10 @@ assert len(rewards) == 2 and rewards[0] != rewards[1]
     assert done.returncode == 0, done.stderr
 
 
-def test_training_needs_no_plots_no_tensorboard_and_no_arrow(tmp_path):
+def test_training_needs_no_tensorboard_and_no_arrow(tmp_path):
     overrides = ["experiment=demo", "run.dir=run", "run.max_steps=2", "run.eval_every=2", "batch.size=4"]
     overrides += ["data.sources.demo.n=16", "data.val.n=4"]
-    hidden = ["tensorboard", "matplotlib", "datasets", "pyarrow", "pandas", "trl", "torchvision"]
+    hidden = ["tensorboard", "datasets", "pyarrow", "pandas", "trl", "torchvision"]
     done = run_hidden(f"from basereward.cli import main; sys.exit(main(['train', *{overrides!r}]))", hidden, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "TensorBoard is not installed" in done.stderr
