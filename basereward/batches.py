@@ -1,4 +1,4 @@
-"""Comparisons -> optimizer steps: drop what is too long, shuffle with a seed, and deal each batch into packs."""
+"""Comparisons -> optimizer steps: drop what is too long, shuffle with a seed, and deal each batch into this rank's packs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
+from basereward import ranks
 from basereward.comparisons import Comparisons, View
 from basereward.encode import Encoded, Encoder
 from basereward.errors import ConfigError, DataError
 from basereward.lengths import LengthTable, stored_lengths
-from basereward.packing import Pack, collate, plan_packs
+from basereward.packing import Pack, collate
+from basereward.planner import plan, plan_packs
 from basereward.records import Comparison
 from basereward.shares import MixtureOrder
 from basereward.store.stored import Stored
@@ -28,14 +30,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Step:
-    """What one optimizer step trains on: packs, and the number their weighted losses are divided by."""
+    """What this rank computes of an optimizer step.
+
+    Attributes:
+        packs: forward passes. total_weight: of its comparisons; the losses are divided by that of all ranks.
+        plan: for each pack, the numbers of its comparisons in the data set.
+    """
 
     packs: list[Pack]
     total_weight: float
+    plan: list[list[int]]
 
     def pin_memory(self) -> Step:
         """Page-locked copies of the packs; DataLoader calls this."""
-        return Step([pack.pin_memory() for pack in self.packs], self.total_weight)
+        return Step([pack.pin_memory() for pack in self.packs], self.total_weight, self.plan)
 
 
 class EncodedDataset(Dataset):
@@ -85,6 +93,10 @@ class EncodedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.encoded)
 
+    def __getitems__(self, plan: list[list[int]]) -> list[list[tuple[int, Encoded]]]:
+        """The packs of a plan: for each, the numbers and the encoded comparisons in it; DataLoader calls this."""
+        return [[(index, self[index]) for index in members] for members in plan]
+
     def __getitem__(self, index: int) -> Encoded:
         """The encoded comparison with its patches.
 
@@ -110,7 +122,7 @@ def check_unit(unit: str) -> None:
 
 
 def _bar(total: int, label: str) -> tqdm:
-    return tqdm(total=total, desc=label, unit="cmp", disable=total < SHOW_PROGRESS_FROM)
+    return tqdm(total=total, desc=label, unit="cmp", disable=total < SHOW_PROGRESS_FROM or not ranks.is_main())
 
 
 def _too_long(comparison: Comparison, length: int, limit: int | None) -> DataError:
@@ -120,18 +132,51 @@ def _too_long(comparison: Comparison, length: int, limit: int | None) -> DataErr
     )
 
 
-class BatchSampler(Sampler[list[int]]):
-    """Batches of comparisons in the mixture's order; the last batch of an epoch may be smaller.
+class Dealer:
+    """Deals batches into the packs of this rank.
+
+    Args:
+        lengths: (n,) tokens of each comparison of the data set. costs: (n,) of each, in any unit.
+        token_budget: of a pack; the same on all ranks, which deal the same batch and must agree.
+        rank, num_ranks: this process, and how many share each batch.
+
+    Attributes:
+        own_budget: of this rank's packs, which an out-of-memory error lowers; what a rank has to compute stays the same.
+    """
+
+    def __init__(self, lengths: np.ndarray, costs: np.ndarray, token_budget: int, *, rank: int = 0, num_ranks: int = 1):
+        self.lengths, self.costs, self.token_budget, self.own_budget = lengths, costs, token_budget, token_budget
+        self.rank, self.num_ranks = rank, num_ranks
+
+    def __call__(self, batch: np.ndarray) -> list[list[int]]:
+        """The packs that this rank computes of a batch: numbers of comparisons. None in a last batch smaller than the ranks."""
+        ranks = plan(self.lengths[batch], self.costs[batch], self.token_budget, num_ranks=self.num_ranks)
+        return self.within_own([batch[members].tolist() for members in ranks[self.rank]])
+
+    def within_own(self, packs: list[list[int]]) -> list[list[int]]:
+        """The same comparisons in packs within this rank's own budget; the packs as they are where all are."""
+        if self.own_budget >= self.token_budget or all(self.fits(members) for members in packs):
+            return packs
+        batch = np.array([i for members in packs for i in members])
+        dealt = plan_packs(self.lengths[batch], self.own_budget, self.costs[batch])
+        return [batch[members].tolist() for members in dealt]
+
+    def fits(self, members: list[int]) -> bool:
+        """Whether a pack is within this rank's own budget, or cannot be made smaller."""
+        return len(members) == 1 or int(self.lengths[members].sum()) <= self.own_budget
+
+
+class BatchSampler(Sampler[list[list[int]]]):
+    """Batches of comparisons in the mixture's order, dealt into packs; the last batch of an epoch may be smaller.
 
     Args:
         order: epoch -> the numbers of its comparisons.
-        batch_size: comparisons of a batch, on all ranks together.
-        rank, num_ranks: this process and how many there are. A rank has every ``num_ranks``-th comparison of each batch, so that
-            the batches are the same whatever the number of ranks; in a small last batch it may have none.
+        batch_size: comparisons of a batch, on all ranks together, so that the batches are the same whatever the number of ranks.
+        deal: batch -> this rank's packs.
     """
 
-    def __init__(self, order: MixtureOrder, batch_size: int, *, rank: int = 0, num_ranks: int = 1):
-        self.order, self.batch_size, self.rank, self.num_ranks, self.epoch = order, batch_size, rank, num_ranks, 0
+    def __init__(self, order: MixtureOrder, batch_size: int, deal: Dealer):
+        self.order, self.batch_size, self.deal, self.epoch = order, batch_size, deal, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of the next pass."""
@@ -140,34 +185,35 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[list[int]]]:
         order = self.order(self.epoch)
         for start in range(0, len(order), self.batch_size):
-            yield order[start : start + self.batch_size][self.rank :: self.num_ranks].tolist()
+            yield self.deal(order[start : start + self.batch_size])
 
 
 class ToStep:
-    """The collate function: a batch of encoded comparisons -> packs under the token budget.
+    """The collate function: packs of encoded comparisons -> a step.
 
     Args:
         unit: what weighs 1 in the loss: ``comparison`` (its pairs share it) or ``pair``.
         count_ties: with ``unit=pair``, tied pairs weigh 1 too; for a loss that reads them.
     """
 
-    def __init__(self, encoder: Encoder, token_budget: int, unit: str, *, count_ties: bool = False):
+    def __init__(self, encoder: Encoder, unit: str, *, count_ties: bool = False):
         check_unit(unit)
-        self.settings, self.token_budget, self.unit = encoder.patch_settings, token_budget, unit
-        self.count_ties = count_ties
+        self.settings, self.unit, self.count_ties = encoder.patch_settings, unit, count_ties
 
-    def __call__(self, items: Sequence[Encoded]) -> Step:
-        if self.unit == "pair":
-            items = [dataclasses.replace(item, weight=item.weight * self._num_pairs(item)) for item in items]
-        plan = plan_packs([item.row_tokens for item in items], self.token_budget)
-        packs = [collate([items[i] for i in members], self.settings) for members in plan]
-        return Step(packs, float(sum(item.weight for item in items)))
+    def __call__(self, packs: Sequence[Sequence[tuple[int, Encoded]]]) -> Step:
+        plan = [[index for index, _ in members] for members in packs]
+        items = [[self._weighted(item) for _, item in members] for members in packs]
+        total = float(sum(item.weight for members in items for item in members))
+        return Step([collate(members, self.settings) for members in items], total, plan)
 
-    def _num_pairs(self, item: Encoded) -> int:
-        return len(item.pairs) + (len(item.ties) if self.count_ties else 0)
+    def _weighted(self, item: Encoded) -> Encoded:
+        if self.unit == "comparison":
+            return item
+        num_pairs = len(item.pairs) + (len(item.ties) if self.count_ties else 0)
+        return dataclasses.replace(item, weight=item.weight * num_pairs)
 
 
 def make_loader(dataset: EncodedDataset, sampler: BatchSampler, to_step: ToStep, *, workers: int, pin: bool) -> DataLoader:

@@ -1,4 +1,4 @@
-"""What a training run tells while it runs: a progress bar, metrics.jsonl, TensorBoard."""
+"""What happens between steps: the epoch's order, the clock, and what a run tells: a progress bar, metrics.jsonl, TensorBoard."""
 
 from __future__ import annotations
 
@@ -8,9 +8,33 @@ from pathlib import Path
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
+from basereward.batches import BatchSampler
+from basereward.meters import Meter
 from basereward.runtime import append_jsonl
 
 logger = logging.getLogger(__name__)
+
+
+class EpochOrder(TrainerCallback):
+    """Tells the sampler which epoch it is, also after a resume in the middle of one."""
+
+    def __init__(self, sampler: BatchSampler):
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        """Runs before the epoch's iterator is made."""
+        self.sampler.set_epoch(state.global_step // len(self.sampler))
+
+
+class StepClock(TrainerCallback):
+    """Stops the meter's clock when a step is done, before logging, validation and saving."""
+
+    def __init__(self, meter: Meter):
+        self.meter = meter
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Runs after the optimizer."""
+        self.meter.speed.end_step()
 
 
 class Progress(TrainerCallback):
@@ -32,9 +56,7 @@ class Progress(TrainerCallback):
         """Shows the newest numbers."""
         if "loss" in logs:
             accuracy = f"accuracy {logs['accuracy']:.3f}, " if "accuracy" in logs else ""  # none among tied responses alone
-            self.bar.set_postfix_str(
-                f"loss {logs['loss']:.4f}, {accuracy}{logs['comparisons_per_second']:.0f} cmp/s", refresh=False
-            )
+            self.bar.set_postfix_str(f"loss {logs['loss']:.4f}, {accuracy}{speed_line(logs)}", refresh=False)
         if "eval_loss" in logs:
             tqdm.write(f"step {state.global_step:>6}: validation loss {logs['eval_loss']:.4f}, accuracy "
                        f"{logs['eval_accuracy']:.4f}, ties {logs['eval_ties']:.4f}, margin {logs['eval_margin']:.3f}")  # fmt: skip
@@ -47,6 +69,19 @@ class Progress(TrainerCallback):
     def on_train_end(self, args, state, control, **kwargs):
         """Closes the bar."""
         self.close()
+
+
+def speed_line(logs: dict[str, float]) -> str:
+    """Speed, waiting and memory as a few words.
+
+    >>> speed_line({"comparisons_per_second": 4.21, "tokens_per_second": 2345.6, "mfu": 0.512, "data_wait": 0.0123,
+    ...             "peak_memory_gib": 3.21})
+    '4.2 cmp/s, 2,346 tok/s, MFU 51%, waiting 1%, 3.2 GiB'
+    """
+    return (
+        f"{logs['comparisons_per_second']:.3g} cmp/s, {logs['tokens_per_second']:,.0f} tok/s, MFU {logs['mfu']:.0%}, "
+        f"waiting {logs['data_wait']:.0%}, {logs['peak_memory_gib']:.1f} GiB"
+    )
 
 
 class MetricsFile(TrainerCallback):

@@ -15,6 +15,7 @@ import torch
 from basereward import checkpoint, foreign
 from basereward.attention.choose import CHOICES
 from basereward.backbones.find import fetch_config
+from basereward.budget import AUTO
 from basereward.config import build
 from basereward.config_folders import default_option
 from basereward.errors import ConfigError, near_matches
@@ -29,7 +30,7 @@ WORDS = {
     "batch.on_long": ("drop", "error"),
     "compute.attention": CHOICES,
 }
-POSITIVE = ("batch.size", "batch.token_budget", "run.epochs", "run.eval_every", "run.log_every", "run.keep")
+POSITIVE = ("batch.size", "run.epochs", "run.eval_every", "run.log_every", "run.keep")
 POSITIVE_OR_NULL = ("batch.max_length", "run.max_steps", "backbone.min_pixels", "backbone.max_pixels", "cache.max_gib")
 NOT_NEGATIVE = ("optim.weight_decay", "optim.max_grad_norm", "batch.workers", "backbone.gradient_checkpointing")
 # From 0 to below 1.
@@ -65,8 +66,15 @@ def check_values(settings: TrainSettings) -> None:
         raise ConfigError(
             f"head.init: expected null, which keeps the head of init_from, or new; found {init!r}; use head.init=new"
         )
+    check_token_budget(settings.batch.token_budget)
     check_rates(settings)
     check_pixels(settings.backbone)
+
+
+def check_token_budget(value: int | str) -> None:
+    """Refuses what is neither tokens nor ``auto``."""
+    if value != AUTO and (isinstance(value, str) or not value > 0):
+        raise ConfigError(f"batch.token_budget: expected a number of tokens above 0, or {AUTO}, found {value!r}")
 
 
 def check_rates(settings: TrainSettings) -> None:

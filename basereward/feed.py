@@ -17,7 +17,8 @@ from basereward.background import decoding_threads, in_background, mapped_ahead
 from basereward.encode import Encoded, Encoder
 from basereward.errors import DataError
 from basereward.images import ImageFile, hold, image_size
-from basereward.packing import Pack, collate, plan_packs
+from basereward.packing import Pack, collate
+from basereward.planner import plan_packs
 from basereward.prefix_keys import in_rows
 from basereward.records import Comparison
 

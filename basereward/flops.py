@@ -143,10 +143,10 @@ def training_passes(trained: Collection[str], *, adapted: Collection[str] = (), 
 
 
 def flops(sizes: Sizes, amount: Work, passes: Passes = FORWARD) -> float:
-    """Floating-point operations of some work.
+    """Floating-point operations of some work; an array where the work's numbers are arrays.
 
     >>> flops(Sizes(language=100, layers=2, query_width=8), work(4, [2, 3]))
-    4296.0
+    4296
     """
     products = passes.language * sizes.language * amount.tokens
     products += passes.vision * sizes.vision * amount.seen.patches + passes.merger * sizes.merger * amount.seen.tokens
@@ -154,4 +154,4 @@ def flops(sizes: Sizes, amount: Work, passes: Passes = FORWARD) -> float:
     if (tower := sizes.tower) is not None:
         pairs = tower.layers * amount.seen.pairs + tower.window_layers * amount.seen.window_pairs
         attention += passes.vision_attention * tower.width * pairs
-    return float(PER_WEIGHT * products + PER_PAIR * attention)
+    return PER_WEIGHT * products + PER_PAIR * attention

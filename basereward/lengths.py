@@ -6,13 +6,16 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from basereward.backbones.towers import Seen
 from basereward.encode import AT_ONCE, Encoder, Lengths
 from basereward.errors import DataError
+from basereward.flops import Passes, Sizes, Work, causal_pairs, flops
 from basereward.store.files import write_arrow
 from basereward.store.stored import Stored, read_table, shard_name
 
@@ -26,25 +29,42 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LengthTable:
-    """(n,) tokens of comparisons: of a pack with it alone, and of its longest prefix + response."""
+    """What packs and their costs are planned by; (n,) int64 each, one entry for each comparison.
+
+    Attributes:
+        packed: tokens of a pack with it alone. longest: of its longest prefix + response.
+        pairs: (query, key) pairs that may see each other. image_tokens, image_squares: of its pictures, the sum and that of squares.
+    """
 
     packed: np.ndarray
     longest: np.ndarray
+    pairs: np.ndarray
+    image_tokens: np.ndarray
+    image_squares: np.ndarray
 
     @classmethod
     def of(cls, lengths: Sequence[Lengths]) -> LengthTable:
         """The table of counted comparisons."""
-        return cls(np.array([item.packed for item in lengths], np.int64), np.array([item.longest for item in lengths], np.int64))
+        rows = [
+            (item.packed, item.longest, causal_pairs(item.prefix, item.responses), sum(item.image_tokens),
+             sum(n**2 for n in item.image_tokens)) for item in lengths
+        ]  # fmt: skip
+        return cls(*np.array(rows, np.int64).reshape(-1, 5).T)
 
     @classmethod
     def joined(cls, tables: Sequence[LengthTable]) -> LengthTable:
         """One table after another."""
         none = np.zeros(0, np.int64)
-        return cls(np.concatenate([none, *(t.packed for t in tables)]), np.concatenate([none, *(t.longest for t in tables)]))
+        return cls(*(np.concatenate([none, *(getattr(t, field.name) for t in tables)]) for field in fields(cls)))
 
     def take(self, rows: np.ndarray) -> LengthTable:
         """Of some comparisons."""
-        return LengthTable(self.packed[rows], self.longest[rows])
+        return LengthTable(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def costs(self, sizes: Sizes, passes: Passes) -> np.ndarray:
+        """(n,) floating-point operations of a step on each comparison."""
+        seen = sizes.tower.estimate(self.image_tokens, self.image_squares) if sizes.tower else Seen()
+        return flops(sizes, Work(self.packed, self.pairs, seen), passes)
 
 
 def fingerprint(encoder: Encoder) -> str:
@@ -79,12 +99,32 @@ def _of_shard(stored: Stored, number: int, encoder: Encoder, name: str, tick: Ca
     else:
         tick(stored.sizes[number])
     batch = read_table(file, stored.command)
-    prefix, starts = batch.column("prefix").to_numpy(), batch.column("responses").offsets.to_numpy()
-    responses = batch.column("responses").values.to_numpy()
-    if len(prefix) != stored.sizes[number]:
-        raise DataError(f"expected {stored.sizes[number]} rows in {file}; found {len(prefix)}; delete {file.parent}")
-    sums, most = np.add.reduceat(responses, starts[:-1]), np.maximum.reduceat(responses, starts[:-1])
-    return LengthTable((prefix + sums).astype(np.int64), (prefix + most).astype(np.int64))
+    if len(batch) != stored.sizes[number]:
+        raise DataError(f"expected {stored.sizes[number]} rows in {file}; found {len(batch)}; delete {file.parent}")
+    return _as_table(batch)
+
+
+def _as_table(batch: Any) -> LengthTable:
+    """The columns of a shard's counts; its lists lie one after another."""
+    prefix = batch.column("prefix").to_numpy().astype(np.int64)
+    responses, images = (_Lists(batch.column(name)) for name in ("responses", "image_tokens"))
+    tokens = responses.sums(responses.values)
+    pairs = prefix * (prefix + 1) // 2 + tokens * prefix + responses.sums(responses.values * (responses.values + 1) // 2)
+    longest = prefix + np.maximum.reduceat(responses.values, responses.starts[:-1])
+    return LengthTable(prefix + tokens, longest, pairs, images.sums(images.values), images.sums(images.values**2))
+
+
+class _Lists:
+    """A column of lists, which may be empty."""
+
+    def __init__(self, column: Any):
+        self.starts = column.offsets.to_numpy()
+        self.values = column.values.to_numpy().astype(np.int64)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Of each list's part of ``values``."""
+        upto = np.concatenate([[0], np.cumsum(values)])
+        return upto[self.starts[1:]] - upto[self.starts[:-1]]
 
 
 def _count(

@@ -83,6 +83,12 @@ def memory_bytes(model: RewardModel, optim: OptimSettings) -> dict[str, float]:
     return dict(total)
 
 
+def taken_later(model: RewardModel, optim: OptimSettings) -> int:
+    """Bytes that a model on its device does not take yet: those of the first optimizer step, gradients not counted."""
+    now = ("frozen weights", "trained weights", "gradients", "average")
+    return round(sum(num_bytes for kind, num_bytes in memory_bytes(model, optim).items() if kind not in now))
+
+
 def memory_table(model: RewardModel, optim: OptimSettings) -> str:
     """The bytes as lines, each also for one trained weight, and what is not in them."""
     trained = sum(num_weights(p) for p in model.parameters() if p.requires_grad)

@@ -2,66 +2,59 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from basereward import ranks
 from basereward.losses.base import Loss
 from basereward.losses.labels import Labels
 from basereward.metrics import outcome
 from basereward.packing import Pack
 from basereward.records import Comparison
 from basereward.scorer import Scorer
+from basereward.speed import Machine, Speed, speed_numbers
 
 
 class Meter:
-    """Collects rewards between two log lines.
+    """Collects rewards and speed between two log lines.
 
     Rewards stay on the device until ``drain``, so that logging does not stop the device at every pack.
 
     Args:
         loss: what it measures is reported too.
+        machine: what the speed is measured against.
     """
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
+    def __init__(self, loss: Loss, machine: Machine) -> None:
+        self.loss, self.machine = loss, machine
         self.seen: list[tuple[Pack, torch.Tensor]] = []
-        self.seconds = self.started = 0.0
+        self.speed = Speed()
 
     def add(self, pack: Pack, reward_R: torch.Tensor) -> None:
         """Notes a pack's labels and its (R,) rewards."""
+        self.speed.add(pack, self.machine.sizes)
         self.seen.append((pack.labels_only(), reward_R))
 
-    def start_step(self) -> None:
-        """Called before a step's data are fetched."""
-        self.started = time.perf_counter()
-
-    def end_step(self) -> None:
-        """Called after the optimizer: the step's wall time, waiting for data included."""
-        self.seconds += time.perf_counter() - self.started
-
     def drain(self) -> dict[str, float]:
-        """The numbers since the last call; starts anew."""
-        if not self.seen:
+        """The numbers since the last call, over all ranks, every one of which must call it; starts anew."""
+        rows = [row for of_rank in ranks.gather([self._row(*seen) for seen in self.seen]) for row in of_rank]
+        if not rows:
             return {}
-        better, worse, sources, rewards = [], [], [], []
-        for pack, reward_R in self.seen:
-            reward_R = reward_R.float().cpu().numpy()
-            labels = pack.labels
-            better.append(reward_R[labels.better_P.cpu().numpy()])
-            worse.append(reward_R[labels.worse_P.cpu().numpy()])
-            sources += [pack.sources[c] for c in labels.comparison_P.tolist()]
-            rewards.append(reward_R)
-        numbers = pair_numbers(np.concatenate(better), np.concatenate(worse), sources)
-        numbers |= reward_numbers(np.concatenate(rewards))
-        numbers |= means([self.loss.measures(reward_R.float(), pack.labels) for pack, reward_R in self.seen])
-        tokens, comparisons = sum(pack.num_tokens for pack, _ in self.seen), sum(len(pack.ids) for pack, _ in self.seen)
-        numbers |= {"tokens_per_second": tokens / self.seconds, "comparisons_per_second": comparisons / self.seconds}
-        self.__init__(self.loss)
+        better, worse, rewards = (np.concatenate([row[name] for row in rows]) for name in ("better", "worse", "rewards"))
+        numbers = pair_numbers(better, worse, [source for row in rows for source in row["sources"]]) | reward_numbers(rewards)
+        numbers |= means([row["measures"] for row in rows]) | speed_numbers(self.speed, self.machine)
+        self.seen, self.speed = [], Speed()
         return numbers
+
+    def _row(self, pack: Pack, reward_R: torch.Tensor) -> dict:
+        labels, reward_R = pack.labels, reward_R.float().cpu()
+        return {
+            "better": reward_R[labels.better_P].numpy(), "worse": reward_R[labels.worse_P].numpy(), "rewards": reward_R.numpy(),
+            "sources": [pack.sources[c] for c in labels.comparison_P.tolist()], "measures": self.loss.measures(reward_R, labels),
+        }  # fmt: skip
 
 
 def pair_numbers(better: np.ndarray, worse: np.ndarray, sources: Sequence[str]) -> dict[str, float]:
@@ -93,9 +86,15 @@ def means(measured: Sequence[dict[str, torch.Tensor]]) -> dict[str, float]:
 
 
 def evaluate_comparisons(scorer: Scorer, comparisons: Sequence[Comparison], loss: Loss) -> dict[str, float]:
-    """Loss (weighted mean over comparisons), accuracy, ties, margin, per-source accuracy and reward statistics."""
+    """Loss (weighted mean over comparisons), accuracy, ties, margin, per-source accuracy and reward statistics.
+
+    The ranks share the comparisons, and all have the numbers; every one must call it.
+    """
+    own = range(ranks.number(), len(comparisons), ranks.count())
+    by_rank = ranks.gather(list(scorer.score_comparisons(comparisons[i] for i in own)))
     rewards, better, worse, sources, losses, weights, measured = [], [], [], [], [], [], []
-    for comparison, reward_N in zip(comparisons, scorer.score_comparisons(comparisons)):
+    for i, comparison in enumerate(comparisons):
+        reward_N = by_rank[i % ranks.count()][i // ranks.count()]
         better += [reward_N[p.better] for p in comparison.pairs]
         worse += [reward_N[p.worse] for p in comparison.pairs]
         sources += [comparison.source] * len(comparison.pairs)

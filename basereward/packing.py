@@ -1,4 +1,4 @@
-"""Plan and collate packs: which comparisons share a row, and the row itself.
+"""Collate packs: comparisons side by side in one row.
 
 Letters: S tokens of a row, R responses, C comparisons, P patches.
 """
@@ -18,32 +18,6 @@ from basereward.frozen.vision import PackFeatures
 from basereward.losses.labels import Labels
 from basereward.patches import PictureSettings
 from basereward.tree import Piece, Tree
-
-
-def plan_packs(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
-    """Deals comparisons into packs of at most ``token_budget`` tokens, longest first into the first pack with room.
-
-    A comparison above the budget gets a pack of its own. The plan depends on nothing but its arguments.
-
-    Returns:
-        Lists of indices into ``lengths``; each index once, ascending within a pack.
-
-    >>> plan_packs([30, 50, 40, 20], token_budget=70)
-    [[1, 3], [0, 2]]
-    """
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    packs: list[list[int]] = []
-    room: list[int] = []
-    for i in order:
-        for k, free in enumerate(room):
-            if lengths[i] <= free:
-                packs[k].append(i)
-                room[k] -= lengths[i]
-                break
-        else:
-            packs.append([i])
-            room.append(token_budget - lengths[i])
-    return [sorted(pack) for pack in packs]
 
 
 @dataclass

@@ -14,6 +14,7 @@ import torch
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from basereward.errors import ConfigError, near_matches
+from basereward.flops import Passes, training_passes
 from basereward.model import RewardModel
 from basereward.settings import OptimSettings, PartsSettings
 
@@ -144,6 +145,15 @@ def recompute_activations(model: RewardModel, layers: bool | int = True) -> None
     for members in found.values():
         for i, module in enumerate(members):
             module.gradient_checkpointing = i * total < layers * len(members)
+
+
+def passes_of(model: RewardModel) -> Passes:
+    """What of a training step's products a model makes: by what of it is trained, a part counted whole where some of it is."""
+    kinds: dict[bool, set[str]] = {True: set(), False: set()}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and part_of(name) != "head":
+            kinds[ADAPTER in name].add(part_of(name))
+    return training_passes(kinds[False], adapted=kinds[True])
 
 
 class NoGrad:

@@ -15,7 +15,7 @@ from basereward.errors import ConfigError
 from basereward.run_lock import LOCK, RunInUse, lock, unlock
 from basereward.runtime import environment, write_bytes, write_json
 from basereward.settings import TrainSettings
-from basereward.trainer import check_resumable, checkpoints
+from basereward.training_state import check_resumable, checkpoints
 
 CONFIG = "config.yaml"
 MANIFEST = "data_manifest.json"

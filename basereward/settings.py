@@ -106,8 +106,8 @@ class BatchSettings:
 
     size: int = 128
     """Comparisons per optimizer step, on all devices together."""
-    token_budget: int = 16384
-    """Tokens of one forward pass; changes memory and speed, never the result."""
+    token_budget: int | str = 16384
+    """Tokens of one forward pass; ``auto`` measures at the start what fits into memory. Changes memory and speed, never the result."""
     max_length: int | None = 8192
     """Longest prefix + response in tokens, image tokens included; null for no limit."""
     on_long: str = "drop"

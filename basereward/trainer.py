@@ -1,47 +1,40 @@
 """A thin Trainer: one optimizer step is one batch of comparisons, however many packs it takes.
 
 What transformers.Trainer keeps doing: optimizer, schedule, clipping, autocast, logging, best-model bookkeeping, resume.
-What is ours: the loop over packs with the exact mean over the batch, the metrics, and checkpoints that are whole or absent.
+What is ours: the loop over packs with the exact mean over the batch of all ranks, the metrics, and the checkpoints (``saving``).
 """
 
 from __future__ import annotations
 
 import math
-import re
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_callback import PrinterCallback, TrainerState
-from transformers.trainer_pt_utils import safe_globals
+from transformers import TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
-from basereward import adapter_folder, checkpoint
+from basereward import ranks
 from basereward.averaging import WeightAverage
-from basereward.batches import BatchSampler, EncodedDataset, Step, ToStep, make_loader
-from basereward.errors import BaseRewardError, CheckpointError, ConfigError
+from basereward.batches import BatchSampler, Dealer, EncodedDataset, Step, ToStep, make_loader
+from basereward.callbacks import EpochOrder, StepClock
+from basereward.errors import BaseRewardError
+from basereward.fitting import StepRunner
 from basereward.losses.base import Loss
 from basereward.meters import Meter, evaluate_comparisons
 from basereward.model import RewardModel
-from basereward.packing import on_device
 from basereward.records import Comparison
-from basereward.runtime import written_aside
+from basereward.saving import WholeCheckpoints
 from basereward.scorer import Scorer
 from basereward.shares import MixtureOrder
+from basereward.speed import Machine
 
 OptimizerOf = Callable[[RewardModel], torch.optim.Optimizer]
-CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
-STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
-TO_GO_ON = "Remove this checkpoint's folder to go on from the one before, or start anew in another run.dir."
 
 
-class RewardTrainer(Trainer):
+class RewardTrainer(WholeCheckpoints):
     """Trains a reward model on packs.
 
     Args:
@@ -52,18 +45,20 @@ class RewardTrainer(Trainer):
         loss: rewards and labels -> one loss per comparison.
         make_optimizer: called with the model when it lies on its device.
         average: decay of the moving average of the weights; none when ``None``.
-        to_step: deals a batch into packs. token_budget: of validation packs.
+        to_step: makes the packs of a step. token_budget: of a pack, of training and of validation.
+        machine: what a step costs, by which packs are balanced, and what speed is measured against.
         keep: newest checkpoints kept beside the best.
     """
 
     def __init__(
         self, *, model: RewardModel, args: TrainingArguments, dataset: EncodedDataset, order: MixtureOrder,
         val: Sequence[Comparison], probe: Sequence[Comparison], loss: Loss, make_optimizer: OptimizerOf, average: float | None,
-        to_step: ToStep, workers: int, keep: int, callbacks: list[TrainerCallback],
+        to_step: ToStep, token_budget: int, machine: Machine, workers: int, keep: int, callbacks: list[TrainerCallback],
     ):  # fmt: skip
-        one_device(args)
-        self.sampler = BatchSampler(order, args.per_device_train_batch_size)
-        self.meter = Meter(loss)
+        no_data_parallel(args)
+        costs = dataset.lengths.costs(machine.sizes, machine.passes)
+        deal = Dealer(dataset.lengths.packed, costs, token_budget, rank=ranks.number(), num_ranks=ranks.count())
+        self.sampler, self.meter = BatchSampler(order, args.per_device_train_batch_size, deal), Meter(loss, machine)
         super().__init__(model=model, args=args, train_dataset=dataset, eval_dataset=val,
                          callbacks=[EpochOrder(self.sampler), StepClock(self.meter), *callbacks])  # fmt: skip
         self.remove_callback(PrinterCallback)
@@ -76,7 +71,11 @@ class RewardTrainer(Trainer):
         self.encoder = dataset.encoder.without_kept()
         self.unread: list[tuple[int, torch.Tensor, str]] = []  # step, its loss, whose it is
         autocast = torch.bfloat16 if args.bf16 else None
-        self.val_scorer = Scorer(model, dataset.encoder, token_budget=to_step.token_budget, autocast=autocast)
+        self.val_scorer = Scorer(model, dataset.encoder, token_budget=token_budget, autocast=autocast)
+        self.run_step = StepRunner(
+            model, loss, autocast=self.compute_loss_context_manager, backward=self.accelerator.backward, dataset=dataset,
+            to_step=to_step, deal=deal,
+        )  # fmt: skip
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """The optimizer of the config; the schedule and clipping stay the Trainer's."""
@@ -84,9 +83,14 @@ class RewardTrainer(Trainer):
             self.optimizer = self.make_optimizer(self.model)
         return self.optimizer
 
-    def averaged(self) -> AbstractContextManager:
-        """The model has the averaged weights while this lasts, where an average is kept."""
-        return self.average.in_place() if self.average else nullcontext()
+    def create_accelerator_and_postprocess(self) -> None:
+        """No DistributedDataParallel around the model: a step is many backwards, whose gradients are added up once."""
+        super().create_accelerator_and_postprocess()
+        self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
+
+    def set_token_budget(self, token_budget: int) -> None:
+        """Of the packs from the next epoch or start on, of validation too."""
+        self.sampler.deal.token_budget = self.sampler.deal.own_budget = self.val_scorer.token_budget = token_budget
 
     def get_train_dataloader(self):
         """One ``Step`` per batch; not prepared by accelerate, because packs are dealt by us and moved one at a time."""
@@ -100,22 +104,17 @@ class RewardTrainer(Trainer):
         """
         if self.state.global_step >= self.state.max_steps:
             return [], None
-        self.meter.start_step()
-        return list(islice(epoch_iterator, num_batches)), None
+        self.meter.speed.start_step()
+        steps = list(islice(epoch_iterator, num_batches))
+        self.meter.speed.got_data()
+        return steps, None
 
     def training_step(self, model: torch.nn.Module, inputs: Step, num_items_in_batch=None) -> torch.Tensor:
         """Forward and backward of each pack; their gradients add up to that of the weighted mean over the whole batch."""
         model.train()
-        total = torch.zeros((), device=self.args.device)
-        for pack in inputs.packs:
-            pack = on_device(pack, self.args.device)
-            with self.compute_loss_context_manager():
-                reward_R = model(pack)
-            loss_C = self.loss(reward_R, pack.labels)
-            share = (loss_C * pack.labels.weight_C).sum() / inputs.total_weight
-            self.accelerator.backward(share)
-            total += share.detach()
-            self.meter.add(pack, reward_R.detach())
+        total, seen = self.run_step(inputs)
+        for pack, reward_R in seen:
+            self.meter.add(pack, reward_R)
         self.unread.append((self.state.global_step + 1, total.clone(), whose(inputs)))
         if total.device.type == "cpu":  # elsewhere reading a loss stops the device: they are read when they are logged
             self.refuse_non_finite()
@@ -171,131 +170,13 @@ class RewardTrainer(Trainer):
         """0: the stock estimate reads ``input_ids`` of a padded batch, which packs do not have."""
         return 0
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """Writes a checkpoint aside and renames it, so that a kill at any moment leaves the previous one as the newest."""
-        self.refuse_non_finite_weights()
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        if self.state.best_global_step == self.state.global_step:
-            self.state.best_model_checkpoint = str(folder)
-        with written_aside(folder) as aside:
-            with self.averaged():
-                checkpoint.write(self.accelerator.unwrap_model(self.model), self.encoder, aside, probe=self.probe)
-            if self.average:
-                self.average.save(aside)
-            self._save_optimizer_and_scheduler(str(aside))
-            self._save_rng_state(str(aside))
-            self.state.save_to_json(str(aside / TRAINER_STATE_NAME))
-        self._remove_old_checkpoints()
 
-    def _remove_old_checkpoints(self) -> None:
-        newest_first = list(reversed(checkpoints(Path(self.args.output_dir))))
-        for folder in newest_first[self.keep :]:
-            if str(folder) != self.state.best_model_checkpoint:
-                shutil.rmtree(folder)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        """Weights of a checkpoint into the model at hand, strictly and from safetensors alone."""
-        folder = Path(resume_from_checkpoint)
-        if adapter_folder.is_adapter(folder):
-            adapter_folder.check_same_base(folder, self.model.config.reward_base)
-            adapter_folder.read_weights(self.model, folder)
-            checkpoint.check_probe(self.model, self.encoder, folder)
-        else:
-            loaded, _ = checkpoint.load(folder)
-            self.model.load_state_dict(loaded.state_dict())
-        if self.average:
-            self.average.load(folder)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """As the Trainer does; what does not fit this run is our error."""
-        with readable(checkpoint, "optimizer.pt or scheduler.pt"):
-            super()._load_optimizer_and_scheduler(checkpoint)
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        """As the Trainer does; what is no state of generators is our error."""
-        with readable(checkpoint, "rng_state.pth"):
-            super()._load_rng_state(checkpoint)
-
-
-def one_device(args: TrainingArguments) -> None:
+def no_data_parallel(args: TrainingArguments) -> None:
     """Keeps Trainer from spreading a pack over several devices, which it would do in silence.
 
-    Raises:
-        ConfigError: the run was started as one of several processes.
+    It wraps a model in DataParallel when it sees several GPUs and one process; a pack is one row and cannot be split.
     """
-    if args.world_size > 1:
-        raise ConfigError(
-            f"expected one process, found {args.world_size} (WORLD_SIZE): training on several is not here yet, and each would train "
-            "the whole batch on its own. Start it without torchrun or accelerate launch."
-        )
-    # Trainer wraps a model in DataParallel when it sees several GPUs and one process; a pack is one row and cannot be split.
     args._n_gpu = min(args.n_gpu, 1)
-
-
-class EpochOrder(TrainerCallback):
-    """Tells the sampler which epoch it is, also after a resume in the middle of one."""
-
-    def __init__(self, sampler: BatchSampler):
-        self.sampler = sampler
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        """Runs before the epoch's iterator is made."""
-        self.sampler.set_epoch(state.global_step // len(self.sampler))
-
-
-class StepClock(TrainerCallback):
-    """Stops the meter's clock when a step is done, before logging, validation and saving."""
-
-    def __init__(self, meter: Meter):
-        self.meter = meter
-
-    def on_step_end(self, args, state, control, **kwargs):
-        """Runs after the optimizer."""
-        self.meter.end_step()
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoints, oldest first; half-written ones have another name."""
-    found = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := CHECKPOINT_NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found)]
-
-
-def trained_steps(folder: Path) -> int:
-    """Optimizer steps done in a checkpoint.
-
-    Raises:
-        CheckpointError: its trainer state cannot be read.
-    """
-    with readable(folder, TRAINER_STATE_NAME):
-        return int(TrainerState.load_from_json(str(folder / TRAINER_STATE_NAME)).global_step)
-
-
-def check_resumable(folder: Path) -> None:
-    """Refuses a checkpoint that cannot be continued exactly.
-
-    Raises:
-        CheckpointError: a file with the state of the training is missing or cut off.
-    """
-    for name in (TRAINER_STATE_NAME, *STATES):
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name}: expected the state of the training, found no such file. {TO_GO_ON}")
-    trained_steps(folder)
-    for name in STATES:
-        with readable(folder, name), safe_globals():
-            torch.load(folder / name, map_location="cpu", weights_only=True, mmap=True)
-
-
-@contextmanager
-def readable(folder: str | Path | None, name: str) -> Iterator[None]:
-    """Turns what reading a broken file of a checkpoint raises into a ``CheckpointError`` that names it."""
-    try:
-        yield
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, UnpicklingError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise CheckpointError(
-            f"{folder}/{name}: expected the state of the training, found what cannot be read ({type(error).__name__}: {reason}). "
-            f"{TO_GO_ON}"
-        ) from error
 
 
 def diverged(step: int, found: str, names: str) -> BaseRewardError:

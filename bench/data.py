@@ -67,17 +67,16 @@ def rate(folder: Path, model: str, args: argparse.Namespace) -> str:
 def planner(folder: Path, model: str, args: argparse.Namespace) -> str:
     """All packs of all batches of one epoch, from lengths that real rows have."""
     from basereward.accounts import Reader
-    from basereward.batches import BatchSampler
+    from basereward.batches import BatchSampler, Dealer
     from basereward.encode import Encoder
-    from basereward.packing import plan_packs
     from basereward.shares import MixtureOrder
 
     encoder, items = Encoder.from_folder(model), list(Reader(recipe(real_rows())))
     real = np.array([lengths.packed for lengths in encoder.lengths(items, [()] * len(items))])
     lengths = np.random.default_rng(0).choice(real, PAPER)
     start, cpu, packs = time.perf_counter(), time.process_time(), 0
-    for batch in BatchSampler(MixtureOrder({"all": PAPER}, seed=0), BATCH):
-        packs += len(plan_packs(lengths[batch].tolist(), BUDGET))
+    for step in BatchSampler(MixtureOrder({"all": PAPER}, seed=0), BATCH, Dealer(lengths, lengths, BUDGET)):
+        packs += len(step)
     took, used = time.perf_counter() - start, time.process_time() - cpu
     return f"{PAPER:,} comparisons, batches of {BATCH}, {packs:,} packs of {BUDGET} tokens: {used:.1f} s CPU, {took:.1f} s by the clock"
 
@@ -129,7 +128,7 @@ def prepared(path: str, folder: str | None, model: str, barrier: Any) -> dict[st
 
 def first_steps(path: str, model: str, barrier: Any) -> dict[str, Any]:
     """In a process of its own: what training does before its first step, and the batches of its first steps."""
-    from basereward.batches import BatchSampler, EncodedDataset, ToStep, make_loader
+    from basereward.batches import BatchSampler, Dealer, EncodedDataset, ToStep, make_loader
     from basereward.encode import Encoder
     from basereward.mixture import load_data
     from basereward.shares import MixtureOrder
@@ -137,8 +136,9 @@ def first_steps(path: str, model: str, barrier: Any) -> dict[str, Any]:
     clock = time.perf_counter(), time.process_time()
     encoder, data = Encoder.from_folder(model), load_data(config(path), seed=0)
     dataset = EncodedDataset(data.train, encoder, max_length=8192, on_long="drop")
-    sampler = BatchSampler(MixtureOrder(dataset.comparisons.sizes, 0, data.mixture), BATCH)
-    loader = iter(make_loader(dataset, sampler, ToStep(encoder, BUDGET, "comparison"), workers=0, pin=False))
+    deal = Dealer(dataset.lengths.packed, dataset.lengths.packed, BUDGET)
+    sampler = BatchSampler(MixtureOrder(dataset.comparisons.sizes, 0, data.mixture), BATCH, deal)
+    loader = iter(make_loader(dataset, sampler, ToStep(encoder, "comparison"), workers=0, pin=False))
     next(loader)
     begin = since(clock)[1]
     batches = 1 + sum(1 for _ in zip(range(199), loader))

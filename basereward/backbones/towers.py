@@ -56,11 +56,19 @@ class Tower:
         windows = tiles * self._squares(rows) * self._squares(columns) if self.window else 0
         return Seen(tiles * count, tiles * rows * columns / self.merge**2, tiles * count**2, windows)
 
-    def see_tokens(self, tokens: float) -> Seen:
-        """The work of a picture of which only the tokens are known, taken as a square."""
-        tiles = 1 if self.tile_tokens is None else tokens / self.tile_tokens
-        side = (tokens / tiles) ** 0.5 * self.merge / self.per_side
-        return self.see((tiles, side, side))
+    def estimate(self, tokens: float, squares: float) -> Seen:
+        """The work of pictures of which the image tokens are known: their sum, and the sum of their squares; arrays too.
+
+        Exact but for windows, which are taken as whole ones where a picture's edge would cut them.
+
+        >>> Tower(width=8, layers=1, merge=2, window_layers=1, window=8).estimate(24 + 16, 24**2 + 16**2)
+        Seen(patches=160, tokens=40, pairs=13312, window_pairs=10240)
+        """
+        patches, pairs = tokens * self.merge**2, squares * self.merge**4
+        if self.tile_tokens is not None:
+            tile = self.tile_tokens * self.merge**2 + self.extra
+            patches, pairs = tokens // self.tile_tokens * tile, tokens // self.tile_tokens * tile**2
+        return Seen(patches, tokens, pairs, patches * self.window**2)
 
     def _squares(self, side: float) -> float:
         """Sum of the squares of the lengths into which windows cut a side."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -93,12 +94,14 @@ def test_windows_are_cut_from_the_first_corner(grid):
     assert tower.see(grid).window_pairs == sum(a == b for a, b in itertools.product(window, repeat=2))
 
 
-def test_a_picture_of_known_tokens_is_close_to_the_one_of_known_layout():
+def test_pictures_of_known_tokens_are_those_of_known_layout():
     qwen = Tower(width=1, layers=1, merge=2, window_layers=1, window=8)
-    assert qwen.see_tokens(16 * 16) == qwen.see((1, 32, 32))
-    assert qwen.see_tokens(240).pairs == pytest.approx(qwen.see((1, 40, 24)).pairs)
+    exact = qwen.see((1, 32, 32)) + qwen.see((1, 40, 24))
+    assert qwen.estimate(256 + 240, 256**2 + 240**2) == exact
+    cut = qwen.see((1, 20, 12))
+    assert qwen.estimate(60, 60**2) == dataclasses.replace(cut, window_pairs=60 * 4 * 64) and cut.window_pairs < 60 * 4 * 64
     internvl = Tower(width=1, layers=1, merge=2, per_side=2, tile_tokens=256, extra=1)
-    assert internvl.see_tokens(7 * 256) == internvl.see((7, 16, 16))
+    assert internvl.estimate(8 * 256, 0) == internvl.see((7, 16, 16)) + internvl.see((1, 16, 16))
 
 
 def test_by_hand():

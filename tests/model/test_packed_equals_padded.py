@@ -12,8 +12,9 @@ import random
 import pytest
 import torch
 
-from basereward.packing import collate, plan_packs
+from basereward.packing import collate
 from basereward.parts import recompute_activations
+from basereward.planner import plan_packs
 
 REWARD_TOLERANCE = 1e-5
 GRADIENT_TOLERANCE = 1e-4

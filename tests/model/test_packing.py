@@ -1,44 +1,13 @@
-"""The planner's properties, and a pack that keeps its values wherever it goes."""
+"""A pack keeps its values wherever it goes."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-import random
 
 import pytest
 import torch
 from twin_folders import SEEING
-
-from basereward.packing import plan_packs
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_every_comparison_once_and_no_pack_above_its_budget(seed):
-    rng = random.Random(seed)
-    lengths = [rng.randint(1, 900) for _ in range(rng.randint(0, 60))]
-    budget = rng.choice([1, 300, 1000, 10_000])
-    packs = plan_packs(lengths, budget)
-    assert sorted(i for pack in packs for i in pack) == list(range(len(lengths)))
-    assert all(pack and pack == sorted(pack) for pack in packs)
-    for pack in packs:
-        assert sum(lengths[i] for i in pack) <= budget or len(pack) == 1
-    assert packs == plan_packs(list(lengths), budget)
-
-
-def test_few_packs():
-    """First fit of descending lengths opens a pack only when no open one has room: never two packs that fit into one."""
-    rng = random.Random(1)
-    for _ in range(50):
-        lengths = [rng.randint(1, 500) for _ in range(40)]
-        totals = sorted(sum(lengths[i] for i in pack) for pack in plan_packs(lengths, 1000))
-        assert len(totals) < 2 or totals[0] + totals[1] > 1000
-
-
-def test_equal_lengths_are_dealt_by_index():
-    assert plan_packs([5, 5, 5, 5], 10) == [[0, 1], [2, 3]]
-    assert plan_packs([7, 7], 5) == [[0], [1]]
-    assert plan_packs([], 5) == []
 
 
 def test_a_pack_keeps_its_values_on_the_way(pack, cases):

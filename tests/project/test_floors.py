@@ -15,17 +15,18 @@ PACKAGE = ROOT / "basereward"
 FLOORS = {
     "0 words": "errors problems turns spellings preferences archive_index archive_parts archives records config settings config_folders"
     " refusals compose"
-    " named_recipes runtime background text_tables",
+    " named_recipes runtime ranks devices background text_tables",
     "1 maths": "losses heads pooling optimizers metrics",
     "2 data": "images fingerprints image_checks reading cards columns hub data_place"
     " nested screening recipes accounts data_recipes reward_files split store comparisons kept cleaning overlap shares against_paper"
     " data_settings sources ahead mixture demo",
-    "3 encoding": "chat patches backbones frozen encode lengths tree flops packing prefix_keys feed",
+    "3 encoding": "chat patches backbones frozen encode flops lengths tree planner packing prefix_keys feed",
     "4 model": "attention backbone kernels model parts adapters keeping",
-    "5 run": "foreign adapter_folder checkpoint places scorer meters batches callbacks averaging trainer run_lock run_directory memory",
+    "5 run": "foreign adapter_folder checkpoint places scorer speed meters batches fitting budget"
+    " callbacks averaging training_state saving trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
-    "7 stages": "exported report checks trainable start tied_rows train evaluate score_input score export data_prepare data_check"
-    " show data_show",
+    "7 stages": "exported report checks trainable start tied_rows train_data train_parts train evaluate score_input"
+    " score export data_prepare data_check show data_show",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]

@@ -185,5 +185,6 @@ def test_a_pair_weighs_one_and_so_does_a_tie_where_it_is_read(count_ties, total,
         {"prompt": "p", "chosen": "a", "rejected": "b"},
     ]
     items = [encoder.encode(parse_row(row, where="x")) for row in rows]
-    assert ToStep(encoder, 1000, "pair", count_ties=count_ties)(items).total_weight == total
-    assert ToStep(encoder, 1000, "comparison", count_ties=count_ties)(items).total_weight == 4
+    packs = [list(enumerate(items))]
+    assert ToStep(encoder, "pair", count_ties=count_ties)(packs).total_weight == total
+    assert ToStep(encoder, "comparison", count_ties=count_ties)(packs).total_weight == 4

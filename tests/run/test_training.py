@@ -56,6 +56,7 @@ def test_a_run_leaves_what_the_next_stages_need(small):
     steps = [row["step"] for row in metrics(run_dir) if "loss" in row]
     assert steps == [4, 8, 12]
     logged = {"accuracy", "ties", "margin", "reward_mean", "reward_std", "tokens_per_second", "comparisons_per_second"}
+    logged |= {"useful_tokens", "data_wait", "mfu", "peak_memory_gib"}
     assert logged <= metrics(run_dir)[0].keys()
     validations = [row for row in metrics(run_dir) if "eval_accuracy" in row]
     assert [row["step"] for row in validations] == [4, 8, 12]
@@ -135,7 +136,7 @@ def test_resume_equals_uninterrupted(small):
     train.run(parts)
     a, b = Path(whole.run.dir), Path(parts.run.dir)
     assert largest_difference(weights(a / "final"), weights(b / "final")) == 0
-    timed = ("per_second", "runtime")
+    timed = ("per_second", "runtime", "data_wait", "mfu", "peak_memory_gib")
     kept = [
         [{k: v for k, v in row.items() if not k.endswith(timed)} for row in metrics(run) if "train_runtime" not in row]
         for run in (a, b)
