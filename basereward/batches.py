@@ -204,6 +204,7 @@ class ToStep:
         self.settings, self.unit, self.count_ties = encoder.patch_settings, unit, count_ties
 
     def __call__(self, packs: Sequence[Sequence[tuple[int, Encoded]]]) -> Step:
+        packs = _joined(packs)
         plan = [[index for index, _ in members] for members in packs]
         items = [[self._weighted(item) for _, item in members] for members in packs]
         total = float(sum(item.weight for members in items for item in members))
@@ -214,6 +215,13 @@ class ToStep:
             return item
         num_pairs = len(item.pairs) + (len(item.ties) if self.count_ties else 0)
         return dataclasses.replace(item, weight=item.weight * num_pairs)
+
+
+def _joined(packs: Sequence[Sequence[tuple[int, Encoded]]]) -> list[Sequence[tuple[int, Encoded]]]:
+    """The packs, those whose rows would be empty, since all their states are kept, as one."""
+    empty = [members for members in packs if not any(item.row_tokens for _, item in members)]
+    others = [members for members in packs if any(item.row_tokens for _, item in members)]
+    return [*others, [member for members in empty for member in members]] if empty else others
 
 
 def make_loader(dataset: EncodedDataset, sampler: BatchSampler, to_step: ToStep, *, workers: int, pin: bool) -> DataLoader:

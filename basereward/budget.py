@@ -89,11 +89,11 @@ def _need(run_step: StepRunner, index: int) -> Need:
             with TakenMemory(run_step.model.device) as memory:
                 done = run_step.compute(step, step.total_weight)
             if done is None:  # two of them are too much already
-                return Need(0, taken[1] / tokens[1])
+                return Need(0, taken[1] / max(tokens[1], 1))
             tokens.append(step.packs[0].num_tokens)
             taken.append(memory.peak)
         gradients = sum(p.grad.nbytes for p in run_step.model.parameters() if p.grad is not None)
-    per_token = max(taken[2] - taken[1], 1) / (tokens[2] - tokens[1])
+    per_token = max(taken[2] - taken[1], 1) / max(tokens[2] - tokens[1], 1)  # no tokens where states are kept
     return Need(max(taken[1] - per_token * tokens[1], 0) + gradients, per_token)
 
 

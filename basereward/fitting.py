@@ -92,7 +92,7 @@ class StepRunner:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if len(pack.ids) == 1:
+        if len(pack.ids) == 1 or not pack.num_tokens:
             raise BaseRewardError(
                 f"training: expected memory for {pack.ids[0]} of {pack.sources[0]} ({pack.num_tokens} tokens), found too little, and "
                 f"one comparison is not divided ({message}). Lower batch.max_length or backbone.max_pixels, or set "

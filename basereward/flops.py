@@ -8,6 +8,7 @@ kernel's backward) is counted only where asked for, as it is in model FLOPs util
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -47,8 +48,9 @@ class Sizes:
     @classmethod
     def of(cls, config: PretrainedConfig) -> Sizes:
         """The sizes of a backbone or of a reward model on it, counted on the meta device."""
+        own = copy.deepcopy(config)  # attention is set in it; how it is computed does not matter here
         with torch.random.fork_rng(), torch.device("meta"):
-            backbone = AutoModel.from_config(config)
+            backbone = AutoModel.from_config(own, attn_implementation="eager")
         tower, text = find_family(config).tower(config), config.get_text_config()
         counts = {"language": 0, "vision": 0, "merger": 0}
         for name, module in backbone.named_modules():

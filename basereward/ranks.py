@@ -6,7 +6,6 @@ what lies on CPUs, nccl what lies on GPUs. When a process ends with an error the
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,8 +32,6 @@ def start(device: str) -> None:
     on_gpu = device != "cpu" and torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # transformers takes joined processes for tensor parallelism and lists every layer that is not cut into parts; none is meant to be.
-    logging.getLogger("transformers.distributed.tensor_parallel").setLevel(logging.ERROR)
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=PATIENCE)
 
 

@@ -107,7 +107,7 @@ def speed_numbers(speed: Speed, machine: Machine) -> dict[str, float]:
     return {
         "tokens_per_second": sum(tokens) / longest,
         "comparisons_per_second": sum(comparisons) / longest,
-        "useful_tokens": sum(tokens) / sum(computed),
+        "useful_tokens": sum(tokens) / max(1, sum(computed)),
         "data_wait": max(waited) / longest,
         "mfu": sum(counted) / (longest * sum(peak)),
         "peak_memory_gib": max(memory) / GIB,

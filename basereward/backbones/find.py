@@ -29,6 +29,8 @@ WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "value_head.bin")
+# Who warns while weights are loaded: of what is missing, and of layers that are not cut into parts for several devices: none is.
+LOADING = ("transformers.modeling_utils", "transformers.distributed.tensor_parallel")
 RESTORE = "restore the folder from where it was made or copied"
 
 
@@ -65,7 +67,7 @@ def fetch(auto_class: type, path: str | Path, **options):
         _check_config_file(Path(path))
     try:
         # Who asks for the loading info tells what is missing, and expects a head that is left out.
-        with _one_message(path), _quiet("transformers.modeling_utils") if "output_loading_info" in options else nullcontext():
+        with _one_message(path), _quiet(*LOADING) if "output_loading_info" in options else nullcontext():
             return auto_class.from_pretrained(path, trust_remote_code=False, **options)
     except SafetensorError as error:
         raise CheckpointError(
@@ -95,15 +97,16 @@ def _one_message(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet(library: str) -> Iterator[None]:
-    """A library's warnings are not shown while this lasts."""
-    theirs = logging.getLogger(library)
-    level = theirs.level
-    theirs.setLevel(logging.ERROR)
+def _quiet(*libraries: str) -> Iterator[None]:
+    """The warnings of some loggers are not shown while this lasts."""
+    levels = {theirs: theirs.level for theirs in map(logging.getLogger, libraries)}
+    for theirs in levels:
+        theirs.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        theirs.setLevel(level)
+        for theirs, level in levels.items():
+            theirs.setLevel(level)
 
 
 def _check_config_file(folder: Path) -> None:

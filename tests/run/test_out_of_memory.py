@@ -41,12 +41,12 @@ def test_a_step_that_runs_out_of_memory_is_computed_in_smaller_packs(small, undi
     def fails(pack) -> bool:
         return trainer.state.global_step == 1 and pack.num_tokens > 300
 
-    def failing_forward(pack):
+    def failing_forward(pack, *options):
         if when == "in the forward" and fails(pack):
             failures.append(pack.num_tokens)
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
         failing_forward.pack = pack
-        return forward(pack)
+        return forward(pack, *options)
 
     def failing_backward(loss):
         backward(loss)  # its gradients are there, and must not count
@@ -78,7 +78,7 @@ def test_later_steps_are_planned_within_the_lower_budget(small):
 def test_one_comparison_that_does_not_fit_is_an_error_that_says_what_to_do(small):
     trainer = prepared(small("never", *SAME))
 
-    def fails(pack):
+    def fails(pack, *options):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     trainer.run_step.model.forward = fails

@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 from basereward import data_prepare, train
+from basereward.batches import EncodedDataset
 from basereward.comparisons import Listed
 from basereward.compose import compose
 from basereward.store.stored import Stored
@@ -27,13 +28,13 @@ def test_prepared_and_direct_train_alike(small, tmp_path, monkeypatch, workers):
     monkeypatch.setenv("BASEREWARD_CACHE", str(tmp_path / "cache"))
     direct, prepared = (small(name, f"batch.workers={workers}", *MIXED) for name in ("direct", "prepared"))
     kinds = []
-    build = train.EncodedDataset.__init__
+    build = EncodedDataset.__init__
 
     def noted(self, comparisons, *args, **kwargs):
         kinds.append(type(comparisons.views[0].part))
         build(self, comparisons, *args, **kwargs)
 
-    monkeypatch.setattr(train.EncodedDataset, "__init__", noted)
+    monkeypatch.setattr(EncodedDataset, "__init__", noted)
     train.run(direct)
     words = ["data=demo", "data.sources.demo.n=96", "data.val.n=24"]
     assert data_prepare.run(compose("data_prepare", words, data_prepare.SETTINGS)) == 0
