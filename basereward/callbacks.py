@@ -76,7 +76,7 @@ def speed_line(logs: dict[str, float]) -> str:
 
     >>> speed_line({"comparisons_per_second": 4.21, "tokens_per_second": 2345.6, "mfu": 0.512, "data_wait": 0.0123,
     ...             "peak_memory_gib": 3.21})
-    '4.2 cmp/s, 2,346 tok/s, MFU 51%, waiting 1%, 3.2 GiB'
+    '4.21 cmp/s, 2,346 tok/s, MFU 51%, waiting 1%, 3.2 GiB'
     """
     return (
         f"{logs['comparisons_per_second']:.3g} cmp/s, {logs['tokens_per_second']:,.0f} tok/s, MFU {logs['mfu']:.0%}, "

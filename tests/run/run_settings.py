@@ -13,6 +13,9 @@ SMALL = (
 )  # fmt: skip
 
 
+# Ends of the names of logged numbers that a clock or the machine's memory gives: two equal runs differ in them.
+TIMED = ("per_second", "runtime", "data_wait", "mfu", "peak_memory_gib")
+
 DIE_WHILE_SAVING = """
 import os, signal, sys
 from basereward import train

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from run_settings import TIMED
 from safetensors.torch import load_file
 
 from basereward import data_prepare, train
@@ -19,7 +20,7 @@ MIXED = ("+data.sources.demo.cap=64", "+data.sources.demo.epochs=1.5", "run.max_
 
 def facts(run_dir: Path):
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    timeless = [{key: value for key, value in row.items() if "per_second" not in key and key != "train_runtime"} for row in rows]
+    timeless = [{key: value for key, value in row.items() if not key.endswith(TIMED)} for row in rows]
     return timeless, json.loads((run_dir / "data_manifest.json").read_text()), load_file(run_dir / "final" / "model.safetensors")
 
 

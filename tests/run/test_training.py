@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_settings import SMALL, killed_while_saving
+from run_settings import SMALL, TIMED, killed_while_saving
 from safetensors.torch import load_file
 
 from basereward import checkpoint, train
@@ -136,9 +136,8 @@ def test_resume_equals_uninterrupted(small):
     train.run(parts)
     a, b = Path(whole.run.dir), Path(parts.run.dir)
     assert largest_difference(weights(a / "final"), weights(b / "final")) == 0
-    timed = ("per_second", "runtime", "data_wait", "mfu", "peak_memory_gib")
     kept = [
-        [{k: v for k, v in row.items() if not k.endswith(timed)} for row in metrics(run) if "train_runtime" not in row]
+        [{k: v for k, v in row.items() if not k.endswith(TIMED)} for row in metrics(run) if "train_runtime" not in row]
         for run in (a, b)
     ]
     assert kept[0] == kept[1]
