@@ -18,7 +18,7 @@ from basereward.backbones.base import ImageFeatures
 from basereward.backbones.find import find_family
 from basereward.frozen.files import KeptFiles
 from basereward.frozen.rounding import Rows, from_rows, join_rows, split_rows, to_rows
-from basereward.images import ImageError, load_image, read_bytes
+from basereward.images import hold, load_image
 from basereward.patches import Grid
 
 if TYPE_CHECKING:
@@ -134,12 +134,5 @@ def digest(ref: object) -> tuple[str, Callable[[], Image.Image]]:
     if isinstance(ref, Image.Image):
         picture = load_image(ref)
         return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest(), lambda: picture
-    data = read_bytes(ref)
-    return hashlib.sha256(data).hexdigest(), lambda: _decoded(data, ref)
-
-
-def _decoded(data: bytes, ref: object) -> Image.Image:
-    try:
-        return load_image(data)
-    except ImageError:
-        return load_image(ref)  # raises with the file's name
+    data = hold(ref)
+    return hashlib.sha256(data).hexdigest(), lambda: load_image(data)
