@@ -24,6 +24,8 @@ from basereward.store.stored import Stored
 
 UNITS = ("comparison", "pair")
 SHOW_PROGRESS_FROM = 2000
+# Finished steps that a worker holds.
+STEPS_PER_WORKER = 2
 
 logger = logging.getLogger(__name__)
 
@@ -228,5 +230,5 @@ def make_loader(dataset: EncodedDataset, sampler: BatchSampler, to_step: ToStep,
     """A loader that yields one ``Step`` for each batch of the sampler."""
     return DataLoader(
         dataset, batch_sampler=sampler, collate_fn=to_step, num_workers=workers, pin_memory=pin,
-        persistent_workers=workers > 0, prefetch_factor=2 if workers else None,
+        persistent_workers=workers > 0, prefetch_factor=STEPS_PER_WORKER if workers else None,
     )  # fmt: skip

@@ -58,7 +58,7 @@ def check_values(settings: TrainSettings) -> None:
     for key in POSITIVE_OR_NULL:
         _expect(key, _value(settings, key), "null or a value above 0", lambda value: value is None or value > 0)
     for key in NOT_NEGATIVE:
-        _expect(key, _value(settings, key), "0 or above", lambda value: value >= 0)
+        _expect(key, _value(settings, key), "0 or above", lambda value: value is None or value >= 0)
     for key in SHARES:
         _expect(key, _value(settings, key), "a value from 0 to below 1", lambda value: value is None or 0 <= value < 1)
     _expect("run.seed", settings.run.seed, f"a whole number from 0 to {SEEDS - 1}", lambda value: 0 <= value < SEEDS)

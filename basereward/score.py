@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from basereward.score_input import Input, Item, make_input
 from basereward.settings import ScoreSettings
 
 SETTINGS = ScoreSettings
-# Rows that are read and packed together and then written: what an interruption can lose.
+# Rows that are packed together and then written. An interruption loses these, and some that were read ahead.
 WINDOW = 64
 # Half a character, which a row of JSON can hold and UTF-8 cannot, is written as it came: as its escape.
 LONE_SURROGATES = "backslashreplace"
@@ -78,30 +77,44 @@ def score_file(settings: ScoreSettings) -> Counter:
     )  # fmt: skip
     part.parent.mkdir(parents=True, exist_ok=True)
     done = open_part(part, identity, what_makes_it(settings, source), overwrite=settings.overwrite)
-    items = source.items(done)
     with (
         part.open("a", encoding="utf-8", errors=LONE_SURROGATES) as file,
         tqdm(total=total, initial=done, desc="scoring", unit="row") as bar,
     ):
-        while window := list(islice(items, WINDOW)):
-            for line in score_items(rm, window, blind=settings.blind):
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
-            bar.update(len(window))
+        for number, line in enumerate(score_items(rm, source.items(done), blind=settings.blind), 1):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            if number % WINDOW == 0:
+                file.flush()
+            bar.update()
+        file.flush()
         os.fsync(file.fileno())
     os.replace(part, settings.output)
     identity.unlink()
     return count(Path(settings.output))
 
 
-def score_items(rm: scorer.Scorer, items: Sequence[Item], *, blind: bool) -> Iterator[dict]:
-    """One output line for each item: rewards and outcomes, or the error."""
-    comparisons = [item for _, item in items if isinstance(item, Comparison)]
-    seen = map(without_images, comparisons) if blind else comparisons
-    results = rm.score_comparisons(seen, catch=(DataError,))
-    for name, item in items:
-        result = next(results) if isinstance(item, Comparison) else item
+def score_items(rm: scorer.Scorer, items: Iterable[Item], *, blind: bool) -> Iterator[dict]:
+    """One output line for each item: rewards and outcomes, or the error. Rows are read while those before them are scored."""
+    waiting: deque[Item] = deque()
+
+    def comparisons() -> Iterator[Comparison]:
+        for name, item in items:
+            waiting.append((name, item))
+            if isinstance(item, Comparison):
+                yield without_images(item) if blind else item
+
+    for result in rm.score_comparisons(comparisons(), catch=(DataError,), window=WINDOW):
+        yield from _unreadable(waiting)
+        name, item = waiting.popleft()
         yield line_of(item, result) if isinstance(result, np.ndarray) else {"id": name, "error": str(result)}
+    yield from _unreadable(waiting)
+
+
+def _unreadable(waiting: deque[Item]) -> Iterator[dict]:
+    """The lines of what stands before the next comparison."""
+    while waiting and not isinstance(waiting[0][1], Comparison):
+        name, error = waiting.popleft()
+        yield {"id": name, "error": str(error)}
 
 
 def line_of(comparison: Comparison, reward_N: np.ndarray) -> dict:

@@ -112,8 +112,9 @@ class BatchSettings:
     """Longest prefix + response in tokens, image tokens included; null for no limit."""
     on_long: str = "drop"
     """drop (counted per source in the manifest) or error."""
-    workers: int = 0
-    """Processes that decode pictures ahead of the device; 0 does it in the main process."""
+    workers: int | None = None
+    """Processes that decode pictures ahead of the device; 0 does it in the main process. Null for one less than there are cores, up to
+    8, where there are pictures."""
 
 
 @dataclass

@@ -76,7 +76,7 @@ def training_arguments(settings: TrainSettings, run_dir: Path, num_comparisons: 
         seed=run_.seed, data_seed=run_.seed,
         logging_steps=run_.log_every, eval_strategy="steps" if validate else "no", eval_steps=run_.eval_every, save_strategy="steps",
         save_steps=run_.eval_every, logging_nan_inf_filter=False, disable_tqdm=True, report_to="none",
-        remove_unused_columns=False, dataloader_num_workers=settings.batch.workers, **best,
+        remove_unused_columns=False, **best,
     )  # fmt: skip
 
 

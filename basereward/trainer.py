@@ -30,6 +30,7 @@ from basereward.saving import WholeCheckpoints
 from basereward.scorer import Scorer
 from basereward.shares import MixtureOrder
 from basereward.speed import Machine
+from basereward.workers import pick_workers
 
 OptimizerOf = Callable[[RewardModel], torch.optim.Optimizer]
 
@@ -95,7 +96,9 @@ class RewardTrainer(WholeCheckpoints):
     def get_train_dataloader(self):
         """One ``Step`` per batch; not prepared by accelerate, because packs are dealt by us and moved one at a time."""
         pin = self.args.device.type == "cuda"
-        return make_loader(self.train_dataset, self.sampler, self.to_step, workers=self.workers, pin=pin)
+        of_a_rank = -(-self.args.per_device_train_batch_size // self.args.world_size)
+        workers = pick_workers(self.workers, self.train_dataset, of_a_rank)
+        return make_loader(self.train_dataset, self.sampler, self.to_step, workers=workers, pin=pin)
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """The next step; ``None`` for the item count, because a step carries its own.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -90,14 +91,12 @@ class Stop(BaseException):
 
 
 def interrupt_after(monkeypatch, count: int) -> None:
-    """Ends scoring with ``Stop`` at the window after ``count`` rows."""
-    right, left = score.score_items, [count]
+    """Ends scoring with ``Stop`` after ``count`` rows."""
+    right = score.score_items
 
     def limited(rm, items, **options):
-        if not left[0]:
-            raise Stop
-        left[0] -= 1
-        yield from right(rm, items, **options)
+        yield from islice(right(rm, items, **options), count)
+        raise Stop
 
     monkeypatch.setattr(score, "WINDOW", 1)
     monkeypatch.setattr(score, "score_items", limited)

@@ -13,7 +13,7 @@ from basereward.encode import Encoder
 from basereward.model import RewardModel
 from basereward.optimizers.adamw import AdamW
 from basereward.optimizers.adamw_kahan import AdamWKahan
-from basereward.packing import collate
+from basereward.packing import collate, on_device
 from basereward.records import parse_row
 from basereward.scorer import Scorer, load
 
@@ -83,6 +83,20 @@ def test_a_pack_does_not_change_a_reward(model, encoder, comparisons):
     together = [r for reward_N in Scorer(model, encoder).score_comparisons(comparisons) for r in reward_N]
     alone = [r for reward_N in Scorer(model, encoder, token_budget=1).score_comparisons(comparisons) for r in reward_N]
     assert together == pytest.approx(alone, abs=REWARD_TOLERANCE)
+
+
+def test_a_copy_beside_the_computation_is_whole(model, encoder, comparisons):
+    """Copied by a stream of its own while the device is busy; memory of packs that are gone is taken again."""
+    device, busy = torch.device(DEVICE, torch.cuda.current_device()), torch.ones(4096, 4096, device=DEVICE)
+    packs = [collate([encoder.encode(c)], encoder.patch_settings).pin_memory() for c in comparisons] * 20
+    model.to(device)
+    with torch.no_grad():
+        expected = [model(pack.to(device)).cpu() for pack in packs[: len(comparisons)]]
+        for i, pack in enumerate(packs):
+            busy = (busy @ busy).clamp_(-1, 1)
+            torch.testing.assert_close(
+                model(on_device(pack, device)).cpu(), expected[i % len(expected)], rtol=0, atol=REWARD_TOLERANCE
+            )
 
 
 def test_bfloat16_is_near_and_its_head_is_float32(model, encoder, comparisons, tmp_path):

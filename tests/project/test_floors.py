@@ -22,7 +22,7 @@ FLOORS = {
     " data_settings sources ahead mixture demo",
     "3 encoding": "chat patches backbones frozen encode flops lengths tree planner packing prefix_keys feed",
     "4 model": "attention backbone kernels model parts adapters keeping",
-    "5 run": "foreign adapter_folder checkpoint places scorer speed meters batches fitting budget"
+    "5 run": "foreign adapter_folder checkpoint places scorer speed meters batches fitting budget workers"
     " callbacks averaging training_state saving trainer run_lock run_directory memory",
     "6 judge": "judging benchmarks",
     "7 stages": "exported report checks trainable start tied_rows train_data train_parts train evaluate score_input"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -142,13 +143,11 @@ def test_what_is_scored_of_a_data_config_is_continued_after_an_interruption(plac
     class Stop(BaseException):
         """A kill in the middle."""
 
-    right, left = score.score_items, [2]
+    right = score.score_items
 
     def limited(rm, items, **options):
-        if not left[0]:
-            raise Stop
-        left[0] -= 1
-        yield from right(rm, items, **options)
+        yield from islice(right(rm, items, **options), 32)
+        raise Stop
 
     with monkeypatch.context() as patch:
         patch.setattr(score, "WINDOW", 16)
