@@ -144,6 +144,7 @@ def test_what_cannot_be_had_is_refused_with_the_reason():
         check_kernels(True, True, CPU)
 
 
+@pytest.mark.filterwarnings("error:.*lru_cache")  # what the compiler says when it looks into the choice of a backend
 def test_compiled_layers_give_the_same_rewards_and_gradients(model, pack, cases, monkeypatch):
     """Traced as for a GPU, and run as traced: what the compiler's own back end makes of it is its affair."""
     traced, compiled = [], torch.compile
