@@ -1,124 +1,175 @@
-"""Judge a model.    basereward evaluate model=runs/demo benchmark=demo blind=true"""
+"""Judge a model on a benchmark, or on a group of them.    basereward evaluate model=runs/demo benchmark=demo blind=true"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from basereward import checkpoint, scorer
-from basereward.benchmarks.base import Benchmark
+from basereward.benchmarks.base import Benchmark, judge, num_expected
+from basereward.benchmarks.group import members
 from basereward.compose import to_yaml
-from basereward.config import build
-from basereward.errors import ConfigError, DataError
-from basereward.judging import judged_pairs, results, summary, table
-from basereward.overlap.account import found_of, sentence
+from basereward.errors import ConfigError, DataError, near_matches
 from basereward.overlap.known import content_of
+from basereward.overlap_beside import overlap_lines, overlap_numbers, overlap_of_run
+from basereward.part_files import part_of
 from basereward.places import check_folder
-from basereward.records import Comparison, without_images
-from basereward.report import EVAL, render
-from basereward.run_directory import MANIFEST
-from basereward.runtime import environment, file_hash, set_up_logging, write_bytes, write_json
+from basereward.problems import BadRows, counted
+from basereward.records import Comparison
+from basereward.report import render
+from basereward.results_folder import EVAL, RESULTS, default_folder, folder_of_version, model_files
+from basereward.results_tables import group_table, told
+from basereward.runtime import environment, set_up_logging, write_json
+from basereward.samples import SAMPLES
+from basereward.scored import Items, score_into
 from basereward.settings import EvaluateSettings
+from basereward.stand_ins import missing_images, shuffled, with_generated
 
 SETTINGS = EvaluateSettings
-RESULTS, SAMPLES = "results.json", "samples.jsonl"
+# What the words of a setting do.
+IMAGES = ("read", "generate")
+MISSING = ("fail", "skip")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One benchmark to be judged on: its config node, and what was read of it."""
+
+    node: Mapping[str, Any]
+    benchmark: Benchmark
+    place: Path
+    comparisons: Sequence[Comparison] = ()
+    placeholders: Sequence[int] | None = None
 
 
 def plan(settings: EvaluateSettings) -> str:
     """What would be judged, on what."""
-    benchmark: Benchmark = build(settings.benchmark, key="benchmark")
-    check_settings(settings, benchmark)
-    return f"{to_yaml(settings)}\nplan: score {settings.model} on {benchmark.name}, version {benchmark.version}"
+    tasks = make_tasks(settings)
+    names = "; ".join(f"{task.benchmark.name}, version {task.benchmark.version}" for task in tasks)
+    return f"{to_yaml(settings)}\nplan: score {settings.model} on {names}"
 
 
 def run(settings: EvaluateSettings) -> int:
-    """Scores every item, prints the table, writes ``samples.jsonl`` and ``results.json``, and renews the report of the run."""
+    """Scores every item, prints the tables, writes ``samples.jsonl`` and ``results.json`` of each benchmark, and renews the report.
+
+    Returns:
+        1 when items could not be scored: they count as failed, and their messages stand in ``samples.jsonl``.
+    """
     set_up_logging()
-    benchmark: Benchmark = build(settings.benchmark, key="benchmark")
-    place = check_settings(settings, benchmark)
-    comparisons = benchmark.comparisons()
-    check_count(benchmark, comparisons)
-    out = folder_of_version(place, benchmark.version, is_given=settings.out is not None)
+    tasks, missing = read_tasks(make_tasks(settings), settings)
     rm = scorer.load(settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget)
-    rewards = list(rm.score_comparisons(comparisons, progress=benchmark.name))
-    blind = None
-    if settings.blind:
-        blind = list(rm.score_comparisons([without_images(c) for c in comparisons], progress=f"{benchmark.name}, images removed"))
-    numbers = results(comparisons, rewards, blind)
-    overlap = overlap_of_run(settings.model)
-    numbers |= overlap_numbers(overlap, benchmark, comparisons, rewards)
-    write(out, header(settings, benchmark, rm) | numbers, comparisons, rewards, blind)
-    renew_report(out)
-    print(f"\n{benchmark.name}, version {benchmark.version}: {len(comparisons)} comparisons, {numbers['n']} pairs\n")
-    print(table(numbers))
-    print(sentence(overlap, benchmark.name, content_of(comparisons), overlap_entry(settings.benchmark)))
-    if "without_overlap" in numbers:
-        print(
-            f"accuracy on the others: {100 * numbers['without_overlap']['accuracy']:.1f} of {numbers['without_overlap']['n']} pairs"
-        )
-    print(f"\nresults: {out / RESULTS}   every item: {out / SAMPLES}")
-    return 0
+    numbers = [evaluate(task, rm, settings) for task in tasks]
+    if len(numbers) > 1 or missing:
+        print(f"\n{group_table(numbers, missing)}")
+    failed = sum(found["failed"] for found in numbers)
+    return 1 if failed else 0
 
 
-def check_settings(settings: EvaluateSettings, benchmark: Benchmark) -> Path:
-    """Refuses, before the model is loaded, what cannot be judged with or written; returns the folder of the results."""
+def make_tasks(settings: EvaluateSettings) -> list[Task]:
+    """What is to be done, after the checks that need neither rows nor weights."""
     scorer.check_options(settings.dtype, settings.device, token_budget=settings.token_budget)
+    for key, words in (("images", IMAGES), ("missing", MISSING)):
+        if getattr(settings, key) not in words:
+            raise ConfigError(f"{key}: {getattr(settings, key)!r} is not known; {near_matches(getattr(settings, key), words)}")
+    found = members(settings.benchmark)
     checkpoint.resolve(settings.model)
-    out = Path(settings.out) if settings.out is not None else default_folder(settings.model, benchmark.name)
-    check_folder("out", out)
-    return out
+    tasks = []
+    for node, benchmark in found:
+        given = Path(settings.out) / (benchmark.name if len(found) > 1 else "") if settings.out is not None else None
+        place = given if given is not None else default_folder(settings.model, benchmark.name)
+        check_folder("out", place)
+        tasks.append(Task(node, benchmark, place))
+    return tasks
 
 
-def folder_of_version(out: Path, version: str, *, is_given: bool) -> Path:
-    """``out``, or, where it holds results on other data and was not asked for by name, ``<out>-<8 digits of the version's hash>``.
+def read_tasks(tasks: Sequence[Task], settings: EvaluateSettings) -> tuple[list[Task], dict[str, str]]:
+    """The tasks with their items, and by name why a benchmark of a group is left out.
 
     Raises:
-        ConfigError: the folder that was asked for holds results on other data, or a ``samples.jsonl`` that no evaluation wrote.
+        DataError: rows that are not at hand, with how to fetch them.
     """
-    found = version_in(out)
-    if is_given and found is None and (out / SAMPLES).exists():
-        found = f"a {SAMPLES} that belongs to no {RESULTS}"
-    if found in (None, version):
-        return out
-    if not is_given:
-        digits = hashlib.sha256(version.encode("utf-8")).hexdigest()[:8]
-        return folder_of_version(out.with_name(f"{out.name}-{digits}"), version, is_given=True)
-    raise ConfigError(
-        f"out: expected a new folder, or one with results on version {version}, found {out} with {found}; choose another folder, "
-        "or remove this one"
+    found, missing = [], {}
+    for task in tasks:
+        try:
+            found.append(read_task(task, settings))
+        except BadRows:
+            raise
+        except DataError as error:
+            missing[task.benchmark.name] = str(error)
+    if missing and (settings.missing == "fail" or not found):
+        reasons = "\n".join(f"{name}: {reason}" if len(tasks) > 1 else reason for name, reason in missing.items())
+        raise DataError(f"{reasons}\nmissing=skip judges on the others" if found else reasons)
+    return found, missing
+
+
+def read_task(task: Task, settings: EvaluateSettings) -> Task:
+    """The task with its items, and the folder that fits their version.
+
+    Raises:
+        DataError: the rows are not there, or none of their pictures is.
+    """
+    comparisons, placeholders = task.benchmark.comparisons(), None
+    if settings.images == "generate":
+        comparisons, placeholders = with_generated(comparisons)
+    check_pictures(task.benchmark, comparisons)
+    place = folder_of_version(task.place, task.benchmark.version, is_given=settings.out is not None)
+    return Task(task.node, task.benchmark, place, comparisons, placeholders)
+
+
+def check_pictures(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> None:
+    """Refuses a copy without its pictures at the start; single ones that are missing are failures of their items."""
+    gone, total = missing_images(comparisons)
+    if not total or gone < total:
+        return
+    example = next(ref for item in comparisons for ref in item.images)
+    card = benchmark.recipe.card if benchmark.recipe is not None else None
+    fetch = f"fetch them ({card.fetch_command()}) and set " if card is not None and card.hub_id else "set "
+    raise DataError(
+        f"{benchmark.name}: expected the pictures of the items; found none of {counted(total, 'file')}, such as {example}; {fetch}"
+        "benchmark.image_root; or judge without them: images=generate draws others in their place, and the result says so"
     )
 
 
-def version_in(out: Path) -> str | None:
-    """Which data the results in a folder are about; ``None`` where there are none."""
-    results_file = out / RESULTS
-    if not results_file.is_file():
-        return None
-    try:
-        return str(json.loads(results_file.read_text(encoding="utf-8"))["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"a {RESULTS} of another kind"
+def evaluate(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[str, Any]:
+    """One benchmark: scores, numbers, files, and what is printed."""
+    benchmark, out = task.benchmark, task.place
+    others = shuffled(task.comparisons, settings.seed) if settings.shuffled else None
+    items = Items(task.comparisons, task.placeholders, others, settings.blind, benchmark.meta_keys)
+    files, content = model_files(settings.model), content_of(task.comparisons)
+    makes = what_makes_it(task, rm, settings) | {"model_files": files, "content": content}
+    samples = score_into(out, rm, items, makes, label=benchmark.name)
+    overlap = overlap_of_run(settings.model)
+    numbers = header(task, rm, settings, files) | judge(benchmark, samples)
+    numbers |= overlap_numbers(overlap, benchmark, task.comparisons, samples)
+    write_json(out / RESULTS, numbers)
+    part_of(out / SAMPLES)[1].unlink(missing_ok=True)
+    renew_report(out)
+    print(told(numbers, samples))
+    print(overlap_lines(overlap, benchmark, task.node, content, numbers))
+    print(f"\nresults: {out / RESULTS}   every item: {out / SAMPLES}")
+    return numbers
 
 
-def check_count(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> None:
-    """Refuses an edition with another number of pairs than the benchmark states."""
-    n = sum(len(c.pairs) for c in comparisons)
-    if benchmark.num_expected is not None and n != benchmark.num_expected:
-        raise DataError(f"{benchmark.name}: expected {benchmark.num_expected} pairs, found {n}; the data are another edition")
+def what_makes_it(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[str, Any]:
+    """Everything beside the model's files and the items' texts that the lines of ``samples.jsonl`` depend on."""
+    benchmark = task.benchmark
+    keys = ("dtype", "token_budget", "blind", "shuffled", "seed", "images")
+    return {"benchmark": benchmark.name, "version": benchmark.version, "model": str(checkpoint.resolve(settings.model)),
+            "device": str(rm.model.device), "max_length": rm.max_length, "meta_keys": list(benchmark.meta_keys)} | {
+                key: getattr(settings, key) for key in keys
+            }  # fmt: skip
 
 
-def default_folder(model: str, name: str) -> Path:
-    """``<run>/eval/<benchmark>`` for a run or its final model."""
-    folder = Path(model)
-    for run_dir in (folder, folder.parent):
-        if (run_dir / checkpoint.FINAL).is_dir():
-            return run_dir / EVAL / name
-    raise ConfigError(f"out: {model} is not in a run directory here, so there is no place for the results; add out=<folder>")
+def header(task: Task, rm: scorer.Scorer, settings: EvaluateSettings, files: Mapping[str, str]) -> dict[str, Any]:
+    """What the numbers depend on."""
+    benchmark = task.benchmark
+    return {
+        "benchmark": benchmark.name, "version": benchmark.version, "n_expected": num_expected(benchmark),
+        "model": str(checkpoint.resolve(settings.model)), "config_sha256": files.get("config.json"), "model_files": dict(files),
+        "dtype": settings.dtype, "device": str(rm.model.device), "images": settings.images, "libraries": environment()["libraries"],
+    }  # fmt: skip
 
 
 def renew_report(out: Path) -> None:
@@ -126,66 +177,3 @@ def renew_report(out: Path) -> None:
     run_dir = out.parent.parent
     if out.parent.name == EVAL and (run_dir / checkpoint.FINAL).is_dir():
         render(run_dir)
-
-
-def overlap_of_run(model: str) -> Mapping[str, Any] | None:
-    """What the manifest of a model's run says of benchmarks in its training data; None for a model without a run."""
-    folder = Path(model)
-    for place in (folder, *list(folder.absolute().parents)[:2]):
-        if (place / MANIFEST).is_file():
-            return json.loads((place / MANIFEST).read_text(encoding="utf-8")).get("overlap")
-    return None
-
-
-def overlap_numbers(
-    overlap: Mapping[str, Any] | None, benchmark: Benchmark, comparisons: Sequence[Comparison], rewards: Sequence[np.ndarray]
-) -> dict[str, Any]:
-    """``overlap``: what was found of this benchmark when the run began, None where nobody looked; and ``without_overlap``, the
-    results on the items that were not found, where some were and stayed in training.
-    """
-    content = content_of(comparisons)
-    match = found_of(overlap, benchmark.name, content)
-    if match is None or overlap is None:
-        return {"overlap": None}
-    _, found = match
-    numbers: dict[str, Any] = {"overlap": {"mode": overlap["mode"]} | found}
-    others = sorted(set(range(len(comparisons))) - set(found["items"]))
-    if found["content"] == content and found["items"] and others and overlap["mode"] != "drop":
-        pairs = judged_pairs([comparisons[i] for i in others], [rewards[i] for i in others])
-        numbers["without_overlap"] = summary(pairs)
-    return numbers
-
-
-def overlap_entry(node: Mapping[str, Any]) -> str | None:
-    """What names a file that is judged on in ``data.overlap_with``; None for a benchmark, which its name does."""
-    path, recipe = node.get("path"), node.get("recipe")
-    return f"{{recipe: {recipe}, path: {path}}}" if path and isinstance(recipe, str) else path
-
-
-def header(settings: EvaluateSettings, benchmark: Benchmark, rm: scorer.Scorer) -> dict[str, Any]:
-    """What the numbers depend on."""
-    folder = Path(str(checkpoint.resolve(settings.model)))
-    config = folder / "config.json"
-    return {
-        "benchmark": benchmark.name, "version": benchmark.version, "n_expected": benchmark.num_expected, "model": str(folder),
-        "config_sha256": file_hash(config) if config.is_file() else None, "dtype": settings.dtype,
-        "device": str(rm.model.device), "libraries": environment()["libraries"],
-    }  # fmt: skip
-
-
-def write(
-    out: Path, numbers: dict[str, Any], comparisons: Sequence[Comparison], rewards: Sequence[np.ndarray],
-    blind: Sequence[np.ndarray] | None,
-) -> None:  # fmt: skip
-    """``samples.jsonl`` (every item's rewards) and then ``results.json``, each whole or not at all."""
-    out.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for i, (comparison, reward_N) in enumerate(zip(comparisons, rewards)):
-        row = {"id": comparison.id, "category": comparison.category, "group": comparison.group,
-               "rewards": reward_N.tolist(), "pairs": [[p.better, p.worse] for p in comparison.pairs],
-               "lengths": [len(text) for text in comparison.responses]}  # fmt: skip
-        if blind is not None:
-            row["blind_rewards"] = blind[i].tolist()
-        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    write_bytes(out / SAMPLES, "".join(lines).encode("utf-8", errors="backslashreplace"))
-    write_json(out / RESULTS, numbers)

@@ -21,7 +21,7 @@ from basereward.problems import Notes, Problem
 from basereward.records import Comparison, parse_row, without_images
 
 IMAGE_MISSING = "image missing"
-ON_MISSING_IMAGE = ("drop", "fail")
+ON_MISSING_IMAGE = ("drop", "fail", "keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Recipe:
         check_images: open and decode every image file before training starts.
         text_only: leaves the images of every row out, for a look at the texts of a set whose images are not at hand.
         on_missing_image: drop counts a row whose image is not there as "image missing", fail makes it a problem; by default drop
-            where the card says where others find the dataset, whose images come separately.
+            where the card says where others find the dataset, whose images come separately. keep looks at no image and leaves out
+            no row: whoever opens the image gets the error.
         keep_ties: rows whose responses are all tied become comparisons without pairs, for a loss that reads ties; else they are
             problems.
         source: name of the data source, set from the config.
@@ -86,7 +87,8 @@ class Recipe:
         self.on_missing_image = on_missing_image or ("drop" if public else "fail")
         if self.on_missing_image not in ON_MISSING_IMAGE:
             close = near_matches(str(on_missing_image), ON_MISSING_IMAGE)
-            raise ConfigError(f"on_missing_image: expected drop or fail; found {on_missing_image!r}; {close}")
+            raise ConfigError(f"on_missing_image: expected drop, fail or keep; found {on_missing_image!r}; {close}")
+        self.check_images = self.check_images and self.on_missing_image != "keep"
         self.source = source
         self.rows_in_files = 0
 
@@ -140,7 +142,8 @@ class Recipe:
         return without_images(parsed) if self.text_only else parsed
 
     def frames(self, folder: str, where: str, count: int) -> list[str] | Dropped:
-        """`count` evenly spaced frames of a video, to be given as `images`; or the missing image.
+        """`count` evenly spaced frames of a video, to be given as `images`; or the missing image (with `on_missing_image="keep"`, names
+        under which nothing is found).
 
         Raises:
             RowError: there are none, with `on_missing_image="fail"`.
@@ -152,6 +155,8 @@ class Recipe:
         except archives.NoMember as error:
             if self.on_missing_image == "drop":
                 return Dropped(IMAGE_MISSING)
+            if self.on_missing_image == "keep":
+                return [f"{folder}/frame {number} of {count}" for number in range(1, count + 1)]
             notes = Notes(where)
             notes.add(IMAGE_MISSING, error.expected, error.found, error.advice)
             notes.raise_if_any()

@@ -20,17 +20,16 @@ from tqdm.auto import tqdm
 from basereward import checkpoint, scorer
 from basereward.errors import ConfigError, DataError
 from basereward.metrics import verdicts
+from basereward.part_files import LONE_SURROGATES, open_part, part_of
 from basereward.places import check_apart, check_file, model_folders
 from basereward.records import Comparison, without_images
-from basereward.runtime import file_hash, set_up_logging, write_json
+from basereward.runtime import file_hash, set_up_logging
 from basereward.score_input import Input, Item, make_input
 from basereward.settings import ScoreSettings
 
 SETTINGS = ScoreSettings
 # Rows that are packed together and then written. An interruption loses these, and some that were read ahead.
 WINDOW = 64
-# Half a character, which a row of JSON can hold and UTF-8 cannot, is written as it came: as its escape.
-LONE_SURROGATES = "backslashreplace"
 
 
 def plan(settings: ScoreSettings) -> str:
@@ -70,13 +69,14 @@ def score_file(settings: ScoreSettings) -> Counter:
     total = len(source)
     if not total:
         raise DataError(f"input: expected at least one row, found none in {source.name}; nothing was written")
-    part, identity = Path(f"{settings.output}.part"), Path(f"{settings.output}.part.json")
+    part, identity = part_of(settings.output)
     rm = scorer.load(
         settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget,
         max_length=settings.max_length,
     )  # fmt: skip
     part.parent.mkdir(parents=True, exist_ok=True)
-    done = open_part(part, identity, what_makes_it(settings, source), overwrite=settings.overwrite)
+    makes, anew = what_makes_it(settings, source), "overwrite=true"
+    done = open_part(part, identity, makes, key="output", anew=anew, start_anew=settings.overwrite)
     with (
         part.open("a", encoding="utf-8", errors=LONE_SURROGATES) as file,
         tqdm(total=total, initial=done, desc="scoring", unit="row") as bar,
@@ -135,7 +135,7 @@ def check_settings(settings: ScoreSettings, source: Input) -> None:
     output = Path(settings.output)
     check_file("output", output)
     read = [*source.files(), *model_folders(settings.model)[:1]]
-    for name in (output, Path(f"{output}.part"), Path(f"{output}.part.json")):
+    for name in (output, *part_of(output)):
         check_apart("output", name, read)
     if output.exists() and not settings.overwrite:
         raise ConfigError(f"output: {output} exists; choose another name, or replace it with overwrite=true")
@@ -148,32 +148,6 @@ def what_makes_it(settings: ScoreSettings, source: Input) -> dict:
     return source.facts() | {
         "model": str(folder), "model_files": files, "blind": settings.blind, "dtype": settings.dtype, "max_length": settings.max_length,
     }  # fmt: skip
-
-
-def open_part(part: Path, identity: Path, makes: dict, *, overwrite: bool) -> int:
-    """Gets an output ready to be continued: cuts off a half-written line.
-
-    Returns:
-        How many rows are in it.
-
-    Raises:
-        ConfigError: what is there comes from another model, input or setting.
-    """
-    before = json.loads(identity.read_text(encoding="utf-8")) if part.exists() and identity.exists() else None
-    if before is None or (before != makes and overwrite):
-        part.unlink(missing_ok=True)
-        write_json(identity, makes)
-        return 0
-    if before != makes:
-        changed = [key for key in makes if makes[key] != before.get(key)]
-        raise ConfigError(
-            f"output: {part} was begun with another {' and '.join(changed)} ({before.get(changed[0])!r}); "
-            "run that command to finish it, or start anew with overwrite=true"
-        )
-    content = part.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    os.truncate(part, len(whole))
-    return whole.count(b"\n")
 
 
 def count(output: Path) -> Counter:

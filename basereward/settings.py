@@ -210,11 +210,19 @@ class EvaluateSettings:
 
     model: str
     benchmark: dict[str, Any]
-    """Config node of the benchmark, with ``_target_``."""
+    """Config node of the benchmark, or of a group of them, with ``_target_``."""
     blind: bool = False
     """Also score with all images removed."""
+    shuffled: bool = False
+    """Also score with the images of another item."""
+    seed: int = 0
+    """Of the shuffling."""
+    images: str = "read"
+    """read: an image that is not there is a failure of its item; generate: a drawn one stands in its place, counted in the result."""
+    missing: str = "fail"
+    """Benchmarks of a group whose rows are not at hand: fail before anything is scored, or skip and list them."""
     out: str | None = None
-    """Folder of the results; ``<run>/eval/<benchmark>`` when null."""
+    """Folder of the results; ``<run>/eval/<benchmark>`` when null. Of a group, the folder that holds one for each."""
     dtype: str = "float32"
     device: str = "auto"
     token_budget: int = 8192

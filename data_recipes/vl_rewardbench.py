@@ -7,11 +7,14 @@ import json
 import re
 from collections.abc import Mapping
 
+from basereward.problems import Notes, shown
 from basereward.recipes import Recipe
 from basereward.records import Comparison
 
 HALLUCINATION = ("RLAIF", "RLHF", "hallucination")
 REASONING = ("mathverse", "mmmu")
+# WildVision, and those of VLFeedback. The official script takes any other beginning for VLFeedback too, and so would a misspelt one be.
+GENERAL = ("wildvision", "jailbreak", "LRVInstruction", "politics", "svit")
 
 
 class VLRewardBench(Recipe):
@@ -29,7 +32,16 @@ class VLRewardBench(Recipe):
     }
 
     def comparison(self, row: Mapping, where: str) -> Comparison:
-        """Both answers with their ranks; the category is the official one."""
+        """Both answers with their ranks; the category is the official one.
+
+        Raises:
+            RowError: the id begins with none of the sources that the benchmark was made of.
+        """
+        if source_of(str(row["id"])) not in (*HALLUCINATION, *REASONING, *GENERAL):
+            notes = Notes(where, str(row["id"]))
+            expected = f"`id` to begin with one of {', '.join((*HALLUCINATION, *REASONING, *GENERAL))}, which say the category"
+            notes.add("unknown id prefix", expected, shown(row["id"]), "correct the id; a new source needs a category")
+            notes.raise_if_any()
         record = {
             "id": row_key(row),
             "prompt": row["query"],
@@ -55,5 +67,10 @@ def category(name: str) -> str:
     >>> category("RLAIF-12"), category("mmmu_val-3"), category("wildvision-battle-7")
     ('hallucination', 'reasoning', 'general')
     """
-    source = re.split("[_-]", name, maxsplit=1)[0]
+    source = source_of(name)
     return "hallucination" if source in HALLUCINATION else "reasoning" if source in REASONING else "general"
+
+
+def source_of(name: str) -> str:
+    """What stands before the first _ or - of an id."""
+    return re.split("[_-]", name, maxsplit=1)[0]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from basereward.accounts import read
+from basereward.benchmarks.base import Benchmark
+from basereward.benchmarks.rows import with_own_ids
 from basereward.config import build
 from basereward.data_settings import CUSTOM
 from basereward.errors import ConfigError
@@ -15,7 +17,7 @@ from basereward.recipes import Recipe
 from basereward.records import Comparison
 
 
-class CustomBenchmark:
+class CustomBenchmark(Benchmark):
     """Args:
     path: a file in any spelling of docs/data.md.
     image_root: folder that relative image paths start from; the file's own when ``None``.
@@ -23,8 +25,6 @@ class CustomBenchmark:
     recipe: how to read files in another shape: a name of ``conf/recipe``; ``{recipe: <name>, text_only: true}``, with keys of the
         recipe; or the node of a recipe of one's own (``_target_``), with the same ``path``.
     """
-
-    num_expected = None
 
     def __init__(
         self, path: str, *, image_root: str | None = None, name: str | None = None, recipe: str | Mapping | Recipe | None = None
@@ -42,7 +42,7 @@ class CustomBenchmark:
         """All rows; a bad row is an error, never left out in silence."""
         data = read(self.recipe, on_error="fail")
         self.version = f"sha256:{data.manifest['sha256']}" if data.manifest.get("sha256") else self.version
-        return data.comparisons
+        return with_own_ids(data.comparisons)
 
 
 def _recipe(given: str | Mapping | None, path: str, image_root: str | None) -> Recipe:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from basereward.benchmarks.base import Benchmark
 from basereward.demo import IMAGE_KINDS, make_comparisons
 from basereward.records import Comparison
 
 VERSION = "1"
 
 
-class DemoBenchmark:
+class DemoBenchmark(Benchmark):
     """Args:
     num_comparisons: image questions, dealt evenly to the kinds. seed: of the drawing.
     """
 
-    num_expected = None
     name = "demo"
 
     def __init__(self, num_comparisons: int = 1200, seed: int = 0):

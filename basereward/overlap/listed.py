@@ -38,10 +38,12 @@ def node_of(entry: object, key: str) -> dict[str, Any]:
         )
     name = os.fspath(entry)
     benchmarks = [option for option in options("benchmark") if option != "custom"]
-    if name in benchmarks:
-        return compose("evaluate", [f"benchmark={name}", "model=none"], EvaluateSettings).benchmark
-    if name in recipe_names():
+    node = compose("evaluate", [f"benchmark={name}", "model=none"], EvaluateSettings).benchmark if name in benchmarks else None
+    # A benchmark that is one dataset has its recipe's name. Its rows are read by that, whether their pictures are at hand or not.
+    if name in recipe_names() and (node is None or "recipe" in node):
         return recipe_node(name, key)
+    if node is not None:
+        return node
     try:
         find_files(name)
     except DataError:

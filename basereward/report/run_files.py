@@ -15,8 +15,8 @@ from typing import Any
 
 from basereward.checkpoint import FINAL
 from basereward.report.markup import is_number
+from basereward.results_folder import EVAL
 
-EVAL = "eval"
 GALLERY = "report.json"
 
 logger = logging.getLogger(__name__)

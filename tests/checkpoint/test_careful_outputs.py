@@ -202,26 +202,27 @@ def test_results_on_other_data_are_kept(run_dir, tmp_path):
         evaluate.run(judge(run_dir, other, out=str(tmp_path / "out")))
 
 
-def test_results_are_written_whole_and_in_order(tmp_path, monkeypatch):
-    written = []
+def test_results_come_last_and_whole(run_dir, tmp_path, monkeypatch):
+    """What was there stays until the new file is whole; results that fail to be written leave samples that the next run goes on from."""
+    pairs, out = write_rows(tmp_path / "pairs.jsonl", ROWS), tmp_path / "out"
+    evaluate.run(judge(run_dir, pairs, out=str(out)))
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert set(before) == {"samples.jsonl", "results.json"}
+    right = runtime.write_bytes
 
     def write_bytes(path, data):
-        written.append(path.name)
-        if path.name == fails:
+        if path.name == "results.json":
             raise OSError("no space left on device")
         right(path, data)
 
-    right = runtime.write_bytes
-    monkeypatch.setattr(evaluate, "write_bytes", write_bytes)
     monkeypatch.setattr(runtime, "write_bytes", write_bytes)
-    (tmp_path / "samples.jsonl").write_text("before\n")
-    fails = "samples.jsonl"
     with pytest.raises(OSError, match="no space"):
-        evaluate.write(tmp_path, {}, [], [], None)
-    assert (tmp_path / "samples.jsonl").read_text() == "before\n" and not (tmp_path / "results.json").exists()
-    fails = ""
-    evaluate.write(tmp_path, {}, [], [], None)
-    assert written == ["samples.jsonl", "samples.jsonl", "results.json"]
+        evaluate.run(judge(run_dir, pairs, out=str(out), blind=True))
+    assert (out / "results.json").read_bytes() == before["results.json"]
+    monkeypatch.undo()
+    (out / "results.json").unlink()
+    assert evaluate.run(judge(run_dir, pairs, out=str(out))) == 0
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
 @pytest.mark.parametrize("path", [None, 3, ""])
@@ -242,9 +243,11 @@ def test_too_long_is_never_left_out(run_dir, scoring, tmp_path):
     rows = [*ROWS[:2], ROWS[2] | {"chosen": "long " * 9000}]
     pairs = write_rows(tmp_path / "pairs.jsonl", rows)
     edit(run_dir / "final" / "config.json", lambda config: config["text_config"].update(max_position_embeddings=400))
-    with pytest.raises(DataError, match="expected at most 400 tokens"):
-        evaluate.run(judge(run_dir, pairs))
-    assert not (run_dir / "eval" / "pairs" / "results.json").exists()
+    assert evaluate.run(judge(run_dir, pairs)) == 1
+    numbers = json.loads((run_dir / "eval" / "pairs" / "results.json").read_text())
+    lines = [json.loads(line) for line in (run_dir / "eval" / "pairs" / "samples.jsonl").read_text().splitlines()]
+    assert (numbers["n"], numbers["failed"]) == (3, 1) and numbers["correct"] + numbers["ties"] + numbers["wrong"] == 2
+    assert lines[2]["rewards"] is None and "expected at most 400 tokens" in lines[2]["error"] and lines[1]["error"] is None
     assert score.score_file(scoring(rows, model=str(run_dir))) == {
         "scored": 2,
         "failed": 1,

@@ -1,0 +1,87 @@
+"""Results -> what `basereward evaluate` prints: a table of one benchmark, and one of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from basereward.problems import counted
+from basereward.samples import Sample
+from basereward.text_tables import table as text_table
+
+SHOWN_FAILURES = 3
+
+
+def percent(value: float | None) -> str:
+    """An accuracy for a table.
+
+    >>> percent(0.5648), percent(None)
+    ('56.5', '-')
+    """
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def between(interval: Sequence[float]) -> str:
+    """An interval for a table."""
+    return f"{percent(interval[0])} to {percent(interval[1])}"
+
+
+def table(numbers: Mapping[str, Any]) -> str:
+    """The results as aligned text; a column for failures only where there are any, and for shuffled pictures where measured."""
+    extra = [("failed", "failed", str)] if numbers["failed"] else []
+    extra += [("shuffled", "shuffled_accuracy", percent)] if "shuffled_accuracy" in numbers else []
+    head = ("category", "n", "accuracy", "95% interval", "ties", *(name for name, _, _ in extra), "blind")
+    rows = []
+    for name, of in [*numbers["categories"].items(), ("all", numbers)]:
+        cells = [name or "(none)", str(of["n"]), percent(of["accuracy"]), between(of["interval_95"]), str(of["ties"])]
+        rows.append((*cells, *(shown(of[key]) for _, key, shown in extra), percent(of.get("blind_accuracy"))))
+    base = numbers["baselines"]
+    return f"{text_table(head, rows)}\nlonger wins {percent(base['longer_wins'])}, shorter wins {percent(base['shorter_wins'])}"
+
+
+def told(numbers: Mapping[str, Any], samples: Sequence[Sample]) -> str:
+    """Everything that is said of one benchmark's numbers."""
+    title = f"{numbers['benchmark']}, version {numbers['version']}: {len(samples)} comparisons, {numbers['n']} pairs"
+    return "\n".join(["", title, "", table(numbers), *remarks(numbers), *failures(samples)])
+
+
+def remarks(numbers: Mapping[str, Any]) -> list[str]:
+    """The headline by the benchmark's own rule, and what makes the numbers other ones than they seem."""
+    lines = []
+    if (edition := numbers["edition"]) not in (None, "official"):
+        lines.append(f"edition: {edition}")
+    if numbers["verified_on"] == "reference only":
+        lines.append("this benchmark's rows were not at hand when it was written: its columns and counts follow a description")
+    if (official := numbers["official"]) is not None:
+        lines.append(f"official: {100 * official['value']:.2f} ({official['rule']})")
+    if numbers["placeholders"]:
+        lines.append(
+            f"{counted(numbers['placeholders'], 'picture')} generated in the place of missing ones: no result of this benchmark"
+        )
+    if (legacy := numbers["legacy"]) is not None:
+        shares = ", ".join(f"{name} {percent(of['accuracy'])} of {of['n']}" for name, of in legacy["categories"].items())
+        lines.append(f"legacy split ({legacy['split']}): {shares}; macro {percent(legacy['macro'])}")
+    return lines
+
+
+def failures(samples: Sequence[Sample]) -> list[str]:
+    """The first items that could not be scored, with their messages."""
+    failed = [sample for sample in samples if sample.error is not None]
+    if not failed:
+        return []
+    more = f"; {len(failed) - SHOWN_FAILURES} more in the file of the items" if len(failed) > SHOWN_FAILURES else ""
+    title = f"{counted(len(failed), 'item')} could not be scored and count as not correct{more}:"
+    return [title, *(f"  {sample.id}: {sample.error}" for sample in failed[:SHOWN_FAILURES])]
+
+
+def group_table(all_numbers: Sequence[Mapping[str, Any]], missing: Mapping[str, str]) -> str:
+    """One row for each benchmark of a group, and why others are left out."""
+    head = ("benchmark", "n", "accuracy", "95% interval", "official", "macro", "ties", "failed", "blind", "longer", "shorter")
+    rows = []
+    for of in all_numbers:
+        official = None if of["official"] is None else of["official"]["value"]
+        cells = (of["benchmark"], str(of["n"]), percent(of["accuracy"]), between(of["interval_95"]), percent(official))
+        base = (of["baselines"]["longer_wins"], of["baselines"]["shorter_wins"])
+        counts = (percent(of["macro"]), str(of["ties"]), str(of["failed"]), percent(of.get("blind_accuracy")))
+        rows.append((*cells, *counts, *map(percent, base)))
+    return "\n".join([text_table(head, rows), *(f"missing: {name}: {reason}" for name, reason in missing.items())])
