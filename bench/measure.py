@@ -88,10 +88,19 @@ def run_rounds(sides: dict[str, Side], models: Models, rounds: int, clock: Calla
             side.rewards = torch.cat(found).float().cpu()
 
 
+def run_once(side: Side, step: Step, models: Models, clock: Callable[[], float]) -> None:
+    """A round of a side that is one step, another one in each round."""
+    side.steps = [step]
+    models.ours.zero_grad(set_to_none=True)
+    seconds, (rewards,) = timed([step], models, clock)
+    side.seconds.append(seconds)
+    side.rewards = rewards.float().cpu()
+
+
 def ready(side: Side, models: Models) -> None:
     """The stock model attends as this side wants it, and no gradient is left of another."""
     if side.attention:
-        segments.use(models.stock, side.attention)
+        segments.switch(models.stock, side.attention)
     models.ours.zero_grad(set_to_none=True)
 
 

@@ -17,7 +17,7 @@ import transformers
 import yaml
 
 from basereward.flops import Sizes
-from bench.models import Models, build_models, model_config
+from bench.models import SETTINGS, Models, build_models, model_config
 
 CASES = Path(__file__).with_name("cases.yaml")
 
@@ -59,6 +59,11 @@ class Setting:
     def sizes(self, *, sees: bool = True) -> Sizes:
         """What of the shape decides its work."""
         return _sizes(self.shape_name, sees)
+
+    def pixels(self, case: dict) -> list[tuple[int, int]]:
+        """(width, height) of pictures that give a case's image tokens without being resized."""
+        side = SETTINGS.patch_size
+        return [(columns * side, rows * side) for rows, columns in self.spec["grids"][case["image_tokens"]]]
 
     def target(self, targets: dict) -> float | None:
         """The one of this kind of device."""

@@ -57,7 +57,8 @@ class Row:
         share = "" if self.floor is None else f"{self.value / self.floor:.2f}"
         if self.claim is not None:
             share += f" (>= {self.claim:g}){_verdict(self._meets_claim())}"
-        measured = self.note if self.value is None else f"{self.value:.3g}{self.unit} {self.note}".strip()
+        digits = 3 if self.unit == "x" else 4
+        measured = self.note if self.value is None else f"{self.value:.{digits}g}{self.unit} {self.note}".strip()
         spread = "" if self.spread is None else "{:.3g} to {:.3g}".format(*self.spread)
         cells = [self.case, shape, self.against, measured, target, _number(self.floor), share, spread]
         cells += [*map(_number, self.seconds), "" if self.difference is None else f"{self.difference:.1e}"]

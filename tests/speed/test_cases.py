@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from standin_kernel import StandIn
 
 from basereward.flops import causal_pairs
 from bench import __main__ as door
@@ -44,7 +45,8 @@ def test_opponents_give_our_rewards(setting, case, name):
 def test_sides_have_to_compute_what_their_layout_says(setting, case):
     """Two batches of two pairs; tokens and (query, key) pairs counted from the lengths alone, patches once for each row."""
     node, models, sizes = case("pairs_256x8"), setting.models(), setting.sizes()
-    items = draw(node, setting.spec, models.stock.config)
+    first, second, third, last = sorted(draw(node, setting.spec, models.stock.config), key=lambda item: item.lengths.longest)
+    items = [first, third, second, last]
     prefixes = np.array([item.lengths.prefix for item in items])
     ends = prefixes[:, None] + np.array([item.lengths.responses for item in items])
     patches = [item.grids[0][1] * item.grids[0][2] for item in items]
@@ -54,7 +56,7 @@ def test_sides_have_to_compute_what_their_layout_says(setting, case):
     assert work["U"].seen.patches == work["R"].seen.patches == work["S"].seen.patches == 2 * sum(patches)
     assert work["R"].tokens == sum(4 * ends[k : k + 2].max() for k in (0, 2))
     longest = sorted(ends.max(axis=1))
-    assert work["S"].tokens == 4 * longest[1] + 4 * longest[3]
+    assert work["S"].tokens == 4 * longest[1] + 4 * longest[3] < work["R"].tokens
     ours = training.packed_side(models, training.packs(items, node, setting), sizes).work
     assert ours.tokens == ends.sum() - prefixes.sum() and ours.seen.patches == sum(patches)
     assert ours.pairs == sum(causal_pairs(item.lengths.prefix, item.lengths.responses) for item in items)
@@ -137,29 +139,15 @@ def test_stored_lengths():
     assert text_lengths().min() >= 1 and text_lengths("hh_rlhf_lengths.json").min() >= 1
 
 
-@pytest.mark.parametrize("newer", [False, True])
-def test_arguments_of_the_kernel(newer):
-    """PyTorch's kernel takes (S, H, D) and cumulative ends; before 2.13 it knew neither windows nor grouped heads."""
-    seen = {}
-
-    def check(q, k, v, ends_q, ends_k, longest_q, longest_k, **options):
-        seen.update(options, heads=k.shape[1])
-        assert q.shape == (5, 4, 8) and longest_q == longest_k == 3
-        assert ends_q.tolist() == ends_k.tolist() == [0, 2, 5] and ends_q.dtype == torch.int32
-        return q
-
-    def old(q, k, v, a, b, c, d, is_causal=False):
-        return check(q, k, v, a, b, c, d, is_causal=is_causal)
-
-    def new(q, k, v, a, b, c, d, *, scale=None, window_size=(-1, -1), enable_gqa=False):
-        return check(q, k, v, a, b, c, d, scale=scale, window_size=window_size, enable_gqa=enable_gqa)
-
-    q, k = torch.ones(5, 4, 8), torch.ones(5, 2, 8)
-    segments._varlen(new if newer else old, q, k, k, Segments((2, 3), torch.device("cpu")), 0.5)
-    expected = (
-        {"scale": 0.5, "window_size": (-1, 0), "enable_gqa": True, "heads": 2} if newer else {"is_causal": True, "heads": 4}
-    )
-    assert seen == expected
+def test_rows_side_by_side_on_a_kernel_see_themselves_alone(monkeypatch):
+    """A stand-in for the kernel, by the definition, against the calls for each row."""
+    query, (key, value) = torch.randn(1, 4, 5, 8), torch.randn(2, 1, 2, 5, 8)
+    rows, kernel = Segments((2, 3), torch.device("cpu")), StandIn()
+    expected, _ = segments.segment_attention(None, query, key, value, None, segments=rows, scaling=0.3)
+    monkeypatch.setattr(segments, "kernel_for", lambda use: kernel)
+    found, _ = segments.segment_attention(None, query, key, value, None, segments=rows, scaling=0.3)
+    assert len(kernel.calls) == 1
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_door_measures_judges_and_says_where_the_time_goes(setting, monkeypatch, capsys):
