@@ -76,8 +76,8 @@ def stock_side(
 
 
 def run_rounds(sides: dict[str, Side], models: Models, rounds: int, clock: Callable[[], float]) -> None:
-    """Every side in turn, ``rounds`` times, after one step of each to warm up."""
-    for side in sides.values():
+    """Every side in turn, ``rounds`` times; on a GPU, which chooses and loads kernels, after one step of each to warm up."""
+    for side in sides.values() if models.ours.device.type == "cuda" else ():
         ready(side, models)
         side.steps[0]()
     for _ in range(rounds):
