@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel, Qwen2_5_VLConfig, Qwen2Config
 
+from basereward.attention.choose import AUTO
+from basereward.kernels import use_kernels
 from basereward.model import RewardModel
 from basereward.patches import PatchSettings
 
@@ -55,6 +57,7 @@ def build_models(
     assert all(a is b for a, b in zip(stock.parameters(), backbone.parameters(), strict=True)), "the weights are not shared"
     ours = RewardModel.from_backbone(backbone, {"_target_": f"basereward.heads.{head}"}, seed=0)
     ours.score.to(device)
+    use_kernels(ours.model, AUTO, False, device)
     return Models(ours, stock)
 
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from basereward.keeping import keep_vision
-
 from basereward.flops import Sizes, Work, flops, training_passes, work
+from basereward.keeping import keep_vision
 from bench import pipeline
 from bench.measure import Side, run_once
 from bench.setting import Setting

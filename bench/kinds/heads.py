@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from basereward.keeping import keep_states
 
+from basereward.keeping import keep_states
 from basereward.model import build_module
 from bench import pipeline
 from bench.measure import Side, run_once
