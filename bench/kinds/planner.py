@@ -29,7 +29,7 @@ def measure(setting: Setting, name: str, case: dict) -> Iterator[Row]:
     for ranks in (min(fills), max(fills)):
         best = np.mean([most_full(lengths, case["token_budget"], ranks) for lengths, _ in batches])
         target = case["least_full"] if ranks == 1 else None
-        yield Row(name, f"fill, {ranks} ranks", float(np.mean(fills[ranks])), target, floor=float(best), unit="")
+        yield Row(name, f"fill, {ranks} rank(s)", float(np.mean(fills[ranks])), target, floor=float(best), unit="")
 
 
 def drawn(setting: Setting, case: dict) -> Iterator[tuple[np.ndarray, np.ndarray]]:
