@@ -29,8 +29,9 @@ def main() -> None:
             for row in rows_of(setting, name):
                 print(row.line(setting.shape_name), flush=True)
                 met.append(row.is_met)
-                if row.ours and (args.profile or not row.is_met):
-                    profiles[setting.shape_name, name] = profile.lines(row.ours, setting.device)
+                key = setting.shape_name, name
+                if row.ours and key not in profiles and (args.profile or not row.is_met):
+                    profiles[key] = profile.lines(row.ours, setting.device)
     print(f"\n{met.count(True)} of {len(met)} rows meet what they must, {met.count(False)} do not")
     for key, lines in profiles.items():
         print(f"\n{' '.join(key)}, where the time of our side goes:\n\n{lines}")

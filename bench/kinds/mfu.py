@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
-from basereward.devices import measured_peak
 
 from basereward.config import build
+from basereward.devices import measured_peak
 from basereward.flops import Work, flops
 from bench.inputs import draw
 from bench.kinds.training import packs

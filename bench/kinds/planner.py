@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from basereward.planner import plan
 
 from basereward.flops import Sizes, flops, work
+from basereward.planner import plan
 from bench.inputs import text_lengths
 from bench.measure import TRAINING
 from bench.models import SETTINGS
