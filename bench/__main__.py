@@ -28,7 +28,7 @@ def main() -> None:
         for name in args.case:
             for row in rows_of(setting, name):
                 print(row.line(setting.shape_name), flush=True)
-                met.append(row.is_met)
+                met += [row.is_met] if row.value is not None else []
                 key = setting.shape_name, name
                 if row.ours and key not in profiles and (args.profile or not row.is_met):
                     profiles[key] = profile.lines(row.ours, setting.device)
