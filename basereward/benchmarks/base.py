@@ -22,7 +22,8 @@ class Benchmark:
         recipe: that reads its rows, where one does.
         recipe_name: of it in `conf/recipe`, where the benchmark is that dataset.
         expected: items of each category in the official edition; None as a count where it is not known. Empty where nothing is fixed.
-        editions: name -> counts of other editions that go about; `total` alone where their categories were not counted.
+        editions: name -> counts of other editions that go about; `total` is all items, where categories were not counted; 0 is a
+            category that an edition lacks.
         verified_on: "real rows", or "reference only" where the rows were not at hand when it was written.
         meta_keys: what `numbers` needs of a comparison's `meta`; kept in samples.jsonl.
     """
@@ -68,12 +69,13 @@ def edition(benchmark: Benchmark, items: Iterable[Sample | Comparison]) -> str |
 
 
 def _fits(expected: Mapping[str, int | None], found: Mapping[str, int]) -> bool:
+    """`total` is the number of all items; 0 is a category that must be absent. Where others are named, no further one may be there."""
+    if any(found.get(name) for name, count in expected.items() if count == 0):
+        return False
     if TOTAL in expected and expected[TOTAL] != sum(found.values()):
         return False
-    categories = {name: count for name, count in expected.items() if name != TOTAL}
-    if not categories:
-        return True
-    return found.keys() == categories.keys() and all(count in (None, found[name]) for name, count in categories.items())
+    named = {name: count for name, count in expected.items() if name != TOTAL and count != 0}
+    return not named or (found.keys() == named.keys() and all(count in (None, found[name]) for name, count in named.items()))
 
 
 def _in_words(counts: Mapping[str, int | None]) -> str:
@@ -83,5 +85,4 @@ def _in_words(counts: Mapping[str, int | None]) -> str:
 def num_expected(benchmark: Benchmark) -> int | None:
     """Items of the official edition; None where it is not fixed or not known."""
     counts = {name: count for name, count in benchmark.expected.items() if name != TOTAL}
-    known = benchmark.expected.get(TOTAL, sum(counts.values()) if counts and None not in counts.values() else None)
-    return known
+    return benchmark.expected.get(TOTAL, sum(counts.values()) if counts and None not in counts.values() else None)

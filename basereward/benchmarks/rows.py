@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from basereward.accounts import read
 from basereward.benchmarks.base import Benchmark
 from basereward.config import build
+from basereward.errors import DataError
 from basereward.named_recipes import recipe_node
 from basereward.recipes import Recipe
 from basereward.records import Comparison
@@ -29,21 +30,27 @@ class PublicBenchmark(Benchmark):
     """
 
     name: ClassVar[str]
+    how_to_get: ClassVar[str | None] = None
+    """What to do for a copy, where no repository of the Hub holds the rows."""
 
     def __init__(
         self, path: str | None = None, *, image_root: str | None = None, text_only: bool = False, recipe: Mapping | None = None,
         expected: Mapping[str, int | None] | None = None, editions: Mapping[str, Mapping[str, int | None]] | None = None,
         verified_on: str | None = None,
     ):  # fmt: skip
+        self.expected, self.editions, self.verified_on = expected or {}, editions or {}, verified_on
+        self.recipe_name, self.version = self.name, "none"
+        if path is None and self.how_to_get:
+            return  # of a group it may be left out, so that is said when the rows are asked for
         given = {"path": path, "image_root": image_root, "text_only": text_only or None, "on_missing_image": "keep"}
         node = {"recipe": self.name, **(recipe or {}), **{key: value for key, value in given.items() if value is not None}}
-        self.recipe_name = self.name
-        self.recipe: Recipe = build(recipe_node(node, "benchmark.recipe"), key="benchmark.recipe")
-        self.expected, self.editions, self.verified_on = expected or {}, editions or {}, verified_on
+        self.recipe: Recipe | None = build(recipe_node(node, "benchmark.recipe"), key="benchmark.recipe")
         self.version = self.recipe.path
 
     def comparisons(self) -> list[Comparison]:
         """All items; a bad row is an error, never left out in silence."""
+        if self.recipe is None:
+            raise DataError(f"{self.name}: expected path to name a copy; found none; {self.how_to_get}")
         data = read(self.recipe)
         self.version = version_of(data.manifest)
         return with_own_ids(data.comparisons)

@@ -1,4 +1,5 @@
-"""Rows of VL-RewardBench: an id that stands twice, a ranking that puts the second first, an image that is not there."""
+"""Rows of VL-RewardBench: an id that stands twice, a ranking that puts the second first, an image that is not there, a beginning of
+an id that nobody knows (small letters, as a published script looks for)."""
 
 
 def row(name, ranking=(0, 1), answers=("A red car.", "A blue car."), image=None):
@@ -23,9 +24,10 @@ ROWS = [
     row("wildvision-battle-7", ranking=(1, 0)),
     row("jailbreak-1", image="images/gone.png"),
     row("RLHF-5", ranking=(0, 0)),
+    row("rlaif-5"),
 ]
 PICTURES = ["images/RLAIF-12.png", "images/mmmu_val_3.png", "images/wildvision-battle-7.png", "images/RLHF-5.png"]
-EXPECTED = {"used": 4, "dropped": {"image missing": 1}, "problems": {"all responses tied": 1}}
+EXPECTED = {"used": 4, "dropped": {"image missing": 1}, "problems": {"all responses tied": 1, "unknown id prefix": 1}}
 
 
 def check(comparisons):
