@@ -16,6 +16,7 @@ STAGES = {
     "evaluate": ("basereward.evaluate", "evaluate", "judge a model on a benchmark or a file of comparisons"),
     "score": ("basereward.score", "score", "write the rewards of every response of a file"),
     "export": ("basereward.export", "export", "a folder that plain transformers loads"),
+    "report": ("basereward.report_stage", "report", "one page about a run, or about several beside one another"),
     "data prepare": ("basereward.data_prepare", "data_prepare", "read every source once, into shards that training maps"),
     "data check": ("basereward.data_check", "data_check", "what a preference file holds and what is wrong with it"),
     "data show": ("basereward.data_show", "data_show", "comparisons and their distributions as one HTML page"),
@@ -33,6 +34,7 @@ examples:
   basereward evaluate model=runs/demo benchmark=demo blind=true
   basereward score model=runs/demo input=pairs.jsonl output=scores.jsonl
   basereward export model=runs/demo out=runs/exported
+  basereward report runs=[runs/demo,runs/mine] out=comparison.html
 
 --dry-run composes the config, checks it and prints the plan; nothing is trained or written.
 --config-dir DIR also looks for YAML files of your own: DIR/data/my_mix.yaml is data=my_mix.

@@ -18,7 +18,7 @@ from basereward.part_files import part_of
 from basereward.places import check_folder
 from basereward.problems import BadRows, counted
 from basereward.records import Comparison
-from basereward.report import render
+from basereward.report import render, write_gallery
 from basereward.results_folder import EVAL, RESULTS, default_folder, folder_of_version, model_files
 from basereward.results_tables import group_table, told
 from basereward.runtime import environment, set_up_logging, write_json
@@ -145,6 +145,7 @@ def evaluate(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[
     numbers |= overlap_numbers(overlap, benchmark, task.comparisons, samples)
     write_json(out / RESULTS, numbers)
     part_of(out / SAMPLES)[1].unlink(missing_ok=True)
+    write_gallery(out, task.comparisons, [sample.rewards for sample in samples], benchmark.name)
     renew_report(out)
     print(told(numbers, samples))
     print(overlap_lines(overlap, benchmark, task.node, content, numbers))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from browser import browser
 
-VOID = {"meta", "img", "source", "br", "link"}
+VOID = {"meta", "img", "source", "br", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -34,7 +34,8 @@ class Page(HTMLParser):
         self.open.pop()
 
     def handle_data(self, data):
-        self.words.append(data)
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.words.append(data)
 
     def all(self, tag: str) -> list[dict]:
         return [attributes for name, attributes in self.tags if name == tag]

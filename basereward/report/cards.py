@@ -11,24 +11,46 @@ from basereward.report.prompt import PREFERRED, name_responses, prompt, standing
 SIGNS = {"right": "\N{CHECK MARK}", "wrong": "\N{MULTIPLICATION X}", "tie": "="}
 
 
-def card(entry: Mapping[str, Any], scale: float) -> Html:
+def card(entry: Mapping[str, Any], scale: float, place: int = 0) -> Html:
     """One comparison.
 
     Args:
         entry: of `gallery.entry`.
         scale: the reward difference that fills a bar.
+        place: of the card on the page, from which the script sorts.
     """
     letters = name_responses(entry)
-    chips = (tag("span", text, class_="chip") for text in (entry["category"], entry["source"]) if text)
+    chips = [tag("span", text, class_="chip") for text in (entry["category"], entry["source"]) if text]
+    if entry.get("model"):
+        chips.append(tag("span", f"rewards of {entry['model']}", class_="chip"))
     return tag(
         "article",
         tag("header", verdict(entry["verdict"]), *chips),
         prompt(entry),
         tag("ol", *(_response(entry, index, letter, scale) for index, letter in letters.items()), class_="responses"),
         _pairs(entry, letters),
+        _views(entry),
         tag("footer", entry["id"]),
         class_=f"card {entry['verdict']}",
+        data_place=str(place),
+        data_margin=str(_lowest(entry)),
+        **{f"data_{key}": entry.get(key) or None for key in ("verdict", "category", "source", "pattern")},
     )
+
+
+def _lowest(entry: Mapping[str, Any]) -> float:
+    """The smallest margin of a comparison; a pair without numbers is below all."""
+    return min((pair["margin"] if is_number(pair["margin"]) else -1e300 for pair in entry["pairs"]), default=0.0)
+
+
+def _views(entry: Mapping[str, Any]) -> Html | None:
+    """What other models say of the same comparison, on a page that compares them: the smallest difference of each."""
+    if not entry.get("views"):
+        return None
+    items = (
+        tag("li", f"{view['run']}: {number(view['margin'], signed=True)} ", verdict(view["verdict"])) for view in entry["views"]
+    )
+    return tag("ul", *items, class_="pairs views")
 
 
 def verdict(word: str) -> Html:

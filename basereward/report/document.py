@@ -1,7 +1,9 @@
-"""Sections -> one HTML file: without scripts, with nothing to fetch, written whole."""
+"""Sections -> one HTML file: nothing to fetch, no script but our own, written whole."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import re
 import string
@@ -18,16 +20,29 @@ _HEAD_BYTES = 2000
 _KIND = re.compile(r'<meta name="generator" content="([^"]*)">')
 
 
-def write_document(file: Path, kind: str, title: str, body: Html) -> None:
+def write_document(file: Path, kind: str, title: str, body: Html, *, script: str = "") -> None:
     """Writes a page.
 
     Args:
         kind: what sort of page it is, such as "basereward run"; `kind_of` reads it back.
         title: plain text.
+        script: the one that the page allows, by its hash; whatever else looks like one is not run.
     """
     template = string.Template(resources.files("basereward.report").joinpath("page.html").read_text(encoding="utf-8"))
     title = html.escape(clean(f"{title} \N{MIDDLE DOT} basereward"))
-    write_bytes(file, template.substitute(kind=html.escape(kind), title=title, charts=chart_style(), body=body).encode("utf-8"))
+    policy = f"; script-src '{_hash(script)}'" if script else ""
+    parts = {"body": body, "charts": chart_style(), "policy": policy, "script": tag("script", Html(script)) if script else ""}
+    write_bytes(file, template.substitute(kind=html.escape(kind), title=title, **parts).encode("utf-8"))
+
+
+def page_script() -> str:
+    """Sorting and filtering, for pages that have something to sort."""
+    return resources.files("basereward.report").joinpath("page.js").read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    """What a content security policy calls a script by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')}"
 
 
 def kind_of(file: Path) -> str | None:

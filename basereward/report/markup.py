@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-_VOID = {"img", "source", "br"}
+_VOID = {"img", "source", "br", "input"}
 
 
 class Html(str):
@@ -88,22 +88,37 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[object]], *, caption: str, numbers: Iterable[int] = ()) -> Html:
+def table(
+    head: Iterable[str],
+    rows: Iterable[Iterable[object]],
+    *,
+    caption: str,
+    numbers: Iterable[int] = (),
+    total: Iterable[object] | None = None,
+    sortable: bool = False,
+) -> Html:
     """A table that scrolls sideways by itself where the screen is narrow.
 
     Args:
         head: names of the columns; the first cell of every row names the row.
         caption: what the table shows; read out, not shown.
         numbers: columns that are set right-aligned.
+        total: a last row, which sorting leaves where it is.
+        sortable: whether the page's script makes the head sort the rows.
     """
     head, right = list(head), set(numbers)
     style = ["num" if column in right else None for column, _ in enumerate(head)]
-    body = [
-        tag("tr", *(tag("td" if k else "th", cell, class_=style[k], scope=None if k else "row") for k, cell in enumerate(row)))
-        for row in rows
-    ]
+
+    def cells(row: Iterable[object]) -> Html:
+        return tag(
+            "tr", *(tag("td" if k else "th", cell, class_=style[k], scope=None if k else "row") for k, cell in enumerate(row))
+        )
+
+    body = [cells(row) for row in rows]
+    foot = tag("tfoot", cells(total)) if total is not None else None
     titles = tag("tr", *(tag("th", cell, class_=style[k], scope="col") for k, cell in enumerate(head)))
-    content = tag("table", tag("caption", caption), tag("thead", titles), tag("tbody", *body))
+    sorts = "sortable" if sortable and len(body) > 1 else None
+    content = tag("table", tag("caption", caption), tag("thead", titles), tag("tbody", *body), foot, class_=sorts)
     return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 

@@ -1,23 +1,24 @@
-"""The files of a run -> ``report.html``."""
+"""The files of a run -> ``report.html``; those of several -> one page that compares them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from basereward.records import Comparison
+from basereward.report import comparison
 from basereward.report.curve import panels
-from basereward.report.document import write_document
+from basereward.report.document import page_script, write_document
 from basereward.report.gallery import gallery
 from basereward.report.panel import svg_file
-from basereward.report.run_files import GALLERY, read_run
+from basereward.report.run_files import EVAL_GALLERY, GALLERY, read_run
 from basereward.report.sections import sections
 from basereward.runtime import write_bytes, write_json
 
 PAGE = "report.html"
-KIND = "basereward run"
+KIND, COMPARISON_KIND = "basereward run", "basereward comparison"
 CURVE = "training_curve.svg"
 
 
@@ -40,12 +41,40 @@ def write_report(
     return render(run_dir)
 
 
-def render(run_dir: Path) -> Path:
-    """Makes ``training_curve.svg`` and ``report.html`` anew from the files of the run; returns the page's path."""
+def write_gallery(folder: Path, comparisons: Sequence[Comparison], rewards: Sequence[Sequence[float] | None], name: str) -> None:
+    """Stores what the page shows of a benchmark's items, ``gallery.json`` beside its results.
+
+    Args:
+        rewards: (N,) for each comparison; None where it could not be scored, which is then not shown.
+        name: of the benchmark.
+    """
+    scored = [
+        (comparison, np.asarray(reward_N))
+        for comparison, reward_N in zip(comparisons, rewards, strict=True)
+        if reward_N is not None
+    ]
+    shown, known = zip(*scored) if scored else ((), ())
+    write_json(folder / EVAL_GALLERY, gallery(shown, known, split=name))
+
+
+def render(run_dir: Path, page: Path | None = None) -> Path:
+    """Makes ``training_curve.svg`` and ``report.html``, or another page, anew from the files of the run; returns the page's path."""
     run_dir = Path(run_dir)
     run = read_run(run_dir)
     charts = panels(run)
     if charts:
         write_bytes(run_dir / CURVE, svg_file(charts))
-    write_document(run_dir / PAGE, KIND, run.name, sections(run, charts, KIND))
-    return run_dir / PAGE
+    page = run_dir / PAGE if page is None else Path(page)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_document(page, KIND, run.name, sections(run, charts, KIND), script=page_script())
+    return page
+
+
+def render_comparison(runs: Mapping[str, Path], page: Path) -> Path:
+    """Makes one page about several runs, by their names on it; returns its path."""
+    found = {name: read_run(Path(run_dir)) for name, run_dir in runs.items()}
+    title = ", ".join(found)
+    page = Path(page)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_document(page, COMPARISON_KIND, title, comparison.sections(found, COMPARISON_KIND, title), script=page_script())
+    return page

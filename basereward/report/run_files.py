@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,36 @@ from statistics import median
 from typing import Any
 
 from basereward.checkpoint import FINAL
+from basereward.errors import DataError
 from basereward.report.markup import is_number
-from basereward.results_folder import EVAL
+from basereward.report.scored_pairs import Pairs, pairs_of
+from basereward.results_folder import EVAL, RESULTS
+from basereward.samples import SAMPLES, Sample, read_samples
 
-GALLERY = "report.json"
+GALLERY, EVAL_GALLERY, DIAGNOSTICS = "report.json", "gallery.json", "diagnostics.json"
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One folder of results: what a benchmark says of a model."""
+
+    name: str
+    """Of the benchmark; of the folder where the results do not say."""
+    results: Mapping[str, Any]
+    """results.json."""
+    samples: Sequence[Sample]
+    """samples.jsonl; none where it is absent or not of this kind."""
+    gallery: Mapping[str, Any]
+    """gallery.json; see `gallery.gallery`."""
+    diagnostics: Mapping[str, Any]
+    """diagnostics.json of `basereward diagnose`."""
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """What was scored, for charts."""
+        return pairs_of(self.samples)
 
 
 @dataclass(frozen=True)
@@ -33,13 +57,18 @@ class RunFiles:
     environment: Mapping[str, Any]
     metrics: list[dict[str, Any]]
     """The lines of metrics.jsonl, in order of steps."""
-    evaluations: list[dict[str, Any]]
-    """One results.json for each folder in eval/, in order of their names."""
+    evaluations: list[Evaluation]
+    """One for each folder in eval/, in order of their names."""
     gallery: Mapping[str, Any]
     """report.json; see `gallery.gallery`."""
     num_parameters: int | None
     """Of final/."""
     is_finished: bool
+
+    @property
+    def is_results_alone(self) -> bool:
+        """Whether there is nothing of a training: the folder of an evaluation with `out=`."""
+        return bool(self.evaluations) and not self.metrics and not self.config
 
     @cached_property
     def num_steps(self) -> int:
@@ -86,15 +115,30 @@ def read_run(run_dir: Path) -> RunFiles:
         manifest=_json(run_dir / "data_manifest.json"),
         environment=_json(run_dir / "environment.json"),
         metrics=read_metrics(run_dir / "metrics.jsonl"),
-        evaluations=[
-            {"benchmark": file.parent.name} | dict(results)
-            for file in sorted((run_dir / EVAL).glob("*/results.json"))
-            if (results := _json(file))
-        ],
+        evaluations=read_evaluations(run_dir),
         gallery=_json(run_dir / GALLERY),
         num_parameters=count_parameters(run_dir / FINAL),
         is_finished=(run_dir / FINAL / "config.json").is_file(),
     )
+
+
+def read_evaluations(run_dir: Path) -> list[Evaluation]:
+    """The results in a run; or those of one folder that holds them itself, as `out=` of an evaluation names it."""
+    folders = [file.parent for file in (run_dir / RESULTS, *sorted((run_dir / EVAL).glob(f"*/{RESULTS}"))) if file.is_file()]
+    return [_read_evaluation(folder, results) for folder in folders if (results := _json(folder / RESULTS))]
+
+
+def _read_evaluation(folder: Path, results: Mapping[str, Any]) -> Evaluation:
+    name = str(results.get("benchmark") or folder.name)
+    return Evaluation(name, results, _samples(folder / SAMPLES), _json(folder / EVAL_GALLERY), _json(folder / DIAGNOSTICS))
+
+
+def _samples(file: Path) -> Sequence[Sample]:
+    try:
+        return read_samples(file) if file.is_file() else ()
+    except DataError as error:
+        logger.warning("%s; the report leaves its charts out", error)
+        return ()
 
 
 def read_metrics(file: Path) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from basereward.report.cards import card
 from basereward.report.document import layout, tiles
+from basereward.report.evaluations import evaluations
+from basereward.report.gallery_section import gallery_section
 from basereward.report.markup import DASH, Html, folded, is_number, join, notice, number, percent, short, table, tag
 from basereward.report.panel import Panel
 from basereward.report.run_files import RunFiles
@@ -33,7 +34,7 @@ def sections(run: RunFiles, charts: Sequence[Panel], kind: str) -> Html:
     found = {
         "training": ("Training", training(run, charts)),
         "evaluations": ("Evaluations", evaluations(run)),
-        "comparisons": ("Comparisons", comparisons(run)),
+        "comparisons": ("Comparisons", gallery_section(run.gallery)),
         "data": ("Data", data(run)),
         "settings": ("Settings", settings(run)),
     }
@@ -65,89 +66,6 @@ def notices(run: RunFiles) -> Iterator[Html]:
     for key, name in (("loss", "training loss"), ("eval_loss", "validation loss"), ("reward_mean", "mean reward")):
         if steps := run.not_numbers(key):
             yield notice(f"The {name} was not a number at {len(steps):,} logged steps, first at step {steps[0]:,}.")
-
-
-def evaluations(run: RunFiles) -> Html:
-    """Every benchmark that was run on this model, with its categories."""
-    if not run.evaluations:
-        hint = tag("code", f"basereward evaluate model={run.setting('run.dir') or run.name} benchmark=\N{HORIZONTAL ELLIPSIS}")
-        return tag("p", "No benchmark was run yet: ", hint, class_="empty")
-    return join(_evaluation(results) for results in run.evaluations)
-
-
-def _evaluation(results: Mapping[str, Any]) -> Html:
-    rows = [_result_row(tag("strong", "all"), results)]
-    rows += [_result_row(name or "(none)", values) for name, values in (results.get("categories") or {}).items()]
-    title = [results.get("benchmark")]
-    if results.get("version") is not None:
-        title.append(tag("small", f" version {results['version']}"))
-    head = ("category", "pairs", "accuracy", "95% interval", "ties", "wrong", "images removed")
-    return join(
-        [
-            tag("h3", *title),
-            table(head, rows, caption=f"Results on {results.get('benchmark')}", numbers=range(1, 7)),
-            *_result_notes(results),
-        ]
-    )
-
-
-def _result_row(name: object, values: Mapping[str, Any]) -> tuple[object, ...]:
-    return (
-        name,
-        number(values.get("n"), 0),
-        tag("strong", percent(values.get("accuracy"))),
-        _interval(values.get("interval_95")),
-        number(values.get("ties"), 0),
-        number(values.get("wrong"), 0),
-        percent(values.get("blind_accuracy")),
-    )
-
-
-def _interval(bounds: object) -> str:
-    if not (isinstance(bounds, Sequence) and len(bounds) == 2 and all(map(is_number, bounds))):
-        return DASH
-    return f"{percent(bounds[0])} to {percent(bounds[1])}"
-
-
-def _result_notes(results: Mapping[str, Any]) -> Iterator[Html]:
-    baselines = results.get("baselines")
-    if isinstance(baselines, Mapping):
-        yield tag(
-            "p",
-            f"A model that prefers the longer answer: {percent(baselines.get('longer_wins'))}; ",
-            f"the shorter one: {percent(baselines.get('shorter_wins'))}. A tie earns nothing.",
-            class_="hint",
-        )
-
-
-def comparisons(run: RunFiles) -> Html:
-    """A few comparisons as the model saw them, mistakes first."""
-    shown = run.gallery
-    mistakes, others = shown.get("mistakes") or [], shown.get("others") or []
-    if not mistakes and not others:
-        return tag("p", "No comparisons were scored for this page.", class_="empty")
-    scale = max(_reach(entry) for entry in [*mistakes, *others])
-    parts = [
-        tag(
-            "p",
-            f"{shown['num_scored']} {shown['split']} comparisons were scored with the final model: ",
-            f"{shown['right']} right in every pair, {shown['wrong']} wrong in some, {shown['tie']} with ties and no mistake. ",
-            "Mistakes are shown first and more often than they happen. A bar shows how far a reward lies above the lowest ",
-            "of its comparison, on one scale for the page.",
-            class_="hint",
-        )
-    ]
-    for title, entries in (("Mistakes and ties, the largest first", mistakes), ("Right, from all categories", others)):
-        if entries:
-            cards = (card(entry, scale) for entry in entries)
-            parts.append(join([tag("h3", title), tag("div", *cards, class_="cards")]))
-    return join(parts)
-
-
-def _reach(entry: Mapping[str, Any]) -> float:
-    """From the lowest to the highest reward of a comparison."""
-    rewards = [reward for reward in entry["rewards"] if is_number(reward)]
-    return max(rewards) - min(rewards) if rewards else 0.0
 
 
 def data(run: RunFiles) -> Html:

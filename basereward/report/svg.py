@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from basereward.report.markup import Html, join, tag
 
-WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 48, 14, 10, 36
+WIDTH, HEIGHT = 360, 244
+LEFT, RIGHT, TOP, BOTTOM = 48, 18, 24, 40
 # Of letters, about: what a label needs on each side of its tick.
 LETTER = 6.8
 
@@ -146,11 +146,11 @@ class Chart:
             yield tag("text", self.y.form(value), x=LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end")
         for value in _with_room(self.x, WIDTH - LEFT - RIGHT):
             x, _ = self._place((value, self.y.low))
-            yield tag("text", self.x.form(value), x=f"{x:.1f}", y=HEIGHT - BOTTOM + 14, text_anchor="middle")
+            yield tag("text", self.x.form(value), x=f"{x:.1f}", y=HEIGHT - BOTTOM + 17, text_anchor="middle")
         if self.x.name:
             yield tag("text", self.x.name, x=WIDTH - RIGHT, y=HEIGHT - 6, text_anchor="end")
         if self.y.name:
-            yield tag("text", self.y.name, x=LEFT - 6, y=HEIGHT - 6, text_anchor="start")
+            yield tag("text", self.y.name, x=LEFT, y=TOP - 10, text_anchor="start")
 
 
 def _with_room(along: Axis, width: float) -> Iterable[float]:

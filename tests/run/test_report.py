@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import math
@@ -86,7 +87,7 @@ def test_data_never_become_markup(run_dir: Path):
     add_evaluation(run_dir)
     item = comparison(ATTACK, responses=(ATTACK, CODE), text=ATTACK, category=ATTACK, images=[picture()])
     page = Page(write_report(run_dir, [item], [np.array([1.0, 0.0])]))
-    assert not page.all("script") and not [image for image in page.all("img") if "onerror" in image]
+    assert page.all("script") == [{}] and not [image for image in page.all("img") if "onerror" in image]
     assert "bold" not in page.words  # alone between two tags
     assert page.text.count(ATTACK) == 4 and CODE in page.text  # id, category, question, answer
 
@@ -107,6 +108,13 @@ def test_page_fetches_nothing(run_dir: Path):
     assert "default-src 'none'" in page.source and "url(" not in page.source and "@import" not in page.source
     outside_data = page.source.replace("https://example.org/x.png", "")
     assert "http://" not in outside_data and "https://" not in outside_data
+
+
+def test_the_one_script_is_allowed_by_its_hash(run_dir: Path):
+    page = Page(render(run_dir))
+    script = page.source.partition("<script>")[2].partition("</script>")[0]
+    expected = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{expected}'" in page.source and "unsafe-inline'; script" in page.source
 
 
 def test_pictures_are_embedded_small_and_right(run_dir: Path):

@@ -1,0 +1,158 @@
+"""What benchmarks say of a model -> the section about it: all of them at a glance, then each with its charts and its mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from basereward.report.bars import Bar, bar_chart, interval_words
+from basereward.report.bias import accuracy_by_length, calibration, lengths
+from basereward.report.gallery_section import gallery_section
+from basereward.report.markup import DASH, Html, folded, is_number, join, notice, number, percent, table, tag
+from basereward.report.panel import figures
+from basereward.report.run_files import Evaluation, RunFiles
+from basereward.report.scored_pairs import MIN_PAIRS
+from basereward.report.values import values
+
+# Keys of results.json -> what stands above their column. Those that no row has are left out.
+COLUMNS = {
+    "n": "pairs",
+    "accuracy": "accuracy",
+    "interval_95": "95% interval",
+    "ties": "ties",
+    "wrong": "wrong",
+    "failed": "failed",
+    "blind_accuracy": "images removed",
+    "shuffled_accuracy": "images of others",
+}
+COUNTS = ("n", "ties", "wrong", "failed")
+OTHER_VIEWS = {"blind_accuracy": "images removed", "shuffled_accuracy": "images of others"}
+
+
+def evaluations(run: RunFiles) -> Html:
+    """Every benchmark that was run on this model."""
+    if not run.evaluations:
+        hint = tag("code", f"basereward evaluate model={run.setting('run.dir') or run.name} benchmark=\N{HORIZONTAL ELLIPSIS}")
+        return tag("p", "No benchmark was run yet: ", hint, class_="empty")
+    overview = [_overview(run.evaluations)] if len(run.evaluations) > 1 else []
+    return join([*overview, *map(evaluation, run.evaluations)])
+
+
+def _overview(found: Sequence[Evaluation]) -> Html:
+    """All benchmarks beside one another."""
+    rows = [(each.name, [share_bar(each.results)]) for each in found]
+    note = "The line with two ends is the 95% interval; prompts are resampled as wholes. A tie earns nothing."
+    return bar_chart("All benchmarks", rows, note=note)
+
+
+def evaluation(found: Evaluation) -> Html:
+    """One benchmark: its table and charts, what is to be known about them, its own numbers, and its mistakes."""
+    results = found.results
+    title = [found.name]
+    if results.get("version") is not None:
+        title.append(tag("small", f" version {results['version']}"))
+    parts = [
+        tag("h3", *title),
+        *map(notice, remarks(results)),
+        *_categories(found),
+        _baselines(results),
+        *_charts(found),
+        *_own(results),
+    ]
+    if found.diagnostics:
+        parts.append(folded("Diagnostics", values(found.diagnostics, f"Diagnostics on {found.name}")))
+    if found.gallery:
+        parts.append(folded(f"Mistakes on {found.name}, with their pictures", gallery_section(found.gallery, "this model")))
+    return tag("div", *parts, class_="benchmark")
+
+
+def share_bar(results: Mapping[str, Any], style: str = "s0") -> Bar:
+    """Accuracy with its interval, and what other ways to answer reach."""
+    marks = [(name, results[key]) for key, name in OTHER_VIEWS.items() if is_number(results.get(key))]
+    baselines = results.get("baselines")
+    if isinstance(baselines, Mapping) and is_number(baselines.get("longer_wins")):
+        marks.append(("longer wins", baselines["longer_wins"]))
+    note = f"of {results['n']:,}" if is_number(results.get("n")) else ""
+    return Bar(results.get("accuracy"), results.get("interval_95"), style, note, marks)
+
+
+def remarks(results: Mapping[str, Any]) -> Iterator[str]:
+    """What has to be known before these numbers are put beside others."""
+    edition = results.get("edition")
+    if edition not in (None, "official"):
+        yield f"These are not the rows of the official edition: {edition}."
+    if results.get("placeholders"):
+        yield f"{number(results['placeholders'], 0)} pictures were not at hand and were replaced by generated ones."
+    if results.get("failed"):
+        yield (
+            f"{number(results['failed'], 0)} pairs could not be scored, and count as not right; "
+            f"of those that were scored, {percent(results.get('accuracy_of_scored'))} are right."
+        )
+    overlap = results.get("overlap")
+    if isinstance(overlap, Mapping) and overlap.get("items"):
+        others = results.get("without_overlap") or {}
+        rest = f" On the others: {percent(others['accuracy'])} of {number(others['n'], 0)} pairs." if others else ""
+        yield (f"{len(overlap['items']):,} of its items were found in the training data (mode: {overlap.get('mode')}).{rest}")
+
+
+def _categories(found: Evaluation) -> Iterator[Html]:
+    """Bars and a table of the categories, and of all."""
+    results = found.results
+    by_name = {name or "(none)": of for name, of in (results.get("categories") or {}).items()}
+    if len(by_name) > 1:
+        rows = [(name, [share_bar(of)]) for name, of in by_name.items()]
+        yield bar_chart(f"{found.name}: accuracy by category", [*rows, (tag("strong", "all"), [share_bar(results)])])
+    keys = [key for key in COLUMNS if any(of.get(key) is not None for of in (results, *by_name.values()))]
+    rows = [(name, *_cells(of, keys)) for name, of in by_name.items()]
+    head = ("category", *(COLUMNS[key] for key in keys))
+    total = (tag("strong", "all"), *_cells(results, keys))
+    caption = f"Results on {found.name}"
+    yield table(head, rows, caption=caption, numbers=range(1, len(head)), total=total, sortable=True)
+
+
+def _cells(results: Mapping[str, Any], keys: Sequence[str]) -> Iterator[object]:
+    for key in keys:
+        if key == "interval_95":
+            yield interval_words(results.get(key))
+        elif key in COUNTS:
+            yield number(results.get(key), 0)
+        else:
+            yield tag("strong", percent(results.get(key))) if key == "accuracy" else percent(results.get(key))
+
+
+def _baselines(results: Mapping[str, Any]) -> Html | None:
+    baselines = results.get("baselines")
+    if not isinstance(baselines, Mapping):
+        return None
+    longer, shorter = (percent(baselines.get(key)) for key in ("longer_wins", "shorter_wins"))
+    words = f"A model that prefers the longer answer: {longer}; the shorter one: {shorter}. A tie earns nothing."
+    if is_number(results.get("macro")) and len(results.get("categories") or ()) > 1:
+        words += f" Mean of the categories: {percent(results['macro'])}."
+    if results.get("verified_on") == "reference only":
+        words += " The columns and counts of this benchmark were written from its description, not from its rows."
+    return tag("p", words, class_="hint")
+
+
+def _charts(found: Evaluation) -> Iterator[Html]:
+    """What samples.jsonl shows: calibration and lengths."""
+    if len(found.pairs) < MIN_PAIRS:
+        return
+    pairs = {found.name: found.pairs}
+    yield figures([calibration(pairs), lengths(found.pairs)])
+    yield accuracy_by_length(pairs)
+
+
+def _own(results: Mapping[str, Any]) -> Iterator[Html]:
+    """The benchmark's numbers by its own rules."""
+    official = results.get("official")
+    if isinstance(official, Mapping) and is_number(official.get("value")):
+        rule = official.get("rule") or DASH
+        yield tag(
+            "p", "By the benchmark's own rule (", str(rule), "): ", tag("strong", percent(official["value"])), class_="official"
+        )
+    for key, title in (
+        ("own", "Numbers of its own"),
+        ("legacy", "By a split that papers have used in place of the official one"),
+    ):
+        if isinstance(results.get(key), Mapping) and results[key]:
+            yield folded(title, values(results[key], title))
