@@ -251,7 +251,9 @@ def test_training_and_evaluation_write_it(small):
     page = Page(run_dir / "report.html")
     accuracy = json.loads((run_dir / "eval" / "demo" / "results.json").read_text())["accuracy"]
     (row,) = [row for row in page.cell_rows() if ">all<" in row]
-    assert f"{100 * accuracy:.1f}%" in row and len(page.all("article")) == 12
+    assert f"{100 * accuracy:.1f}%" in row and len(page.all("article")) == 24  # 12 of the validation set, 12 of the benchmark
+    shown = json.loads((run_dir / "eval" / "demo" / "gallery.json").read_text())
+    assert shown["num_scored"] == 12 and len(page.all("svg")) == 4 + 2
 
 
 @pytest.mark.parametrize("width", [360, 1200])
