@@ -183,4 +183,7 @@ def _image_notes(recipe: Recipe, dropped: Counter) -> list[str]:
     if not dropped[IMAGE_MISSING]:
         return []
     fetch = f"fetch them ({recipe.card.fetch_command()})" if recipe.card.hub_id else "fetch them"
-    return [f"images are missing: {fetch} and set image_root, or read the texts alone with text_only=true"]
+    return [
+        f"images are missing: {fetch} and set image_root, or read the texts alone: recipe.text_only=true, with a + before it "
+        "where the YAML has no such key"
+    ]

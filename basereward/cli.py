@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import select
@@ -57,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _close_quietly()
         return NOBODY_READS
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _close_quietly()
+        print(f"error: expected room to write; found none ({error.strerror}: {error.filename or 'the output'}); free some and start again",
+              file=sys.stderr)  # fmt: skip
+        return 2
 
 
 def _answer(arguments: Sequence[str]) -> int:
@@ -122,7 +130,7 @@ def _close_quietly() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(nowhere, stream.fileno())
 
 

@@ -35,10 +35,6 @@ class Part(Protocol):
         """(n,) 32 bytes that comparisons share whose prompts are the same and whose pictures have the same content."""
         ...
 
-    def split_keys(self) -> np.ndarray:
-        """(n,) 32 bytes: `Comparison.split_key`."""
-        ...
-
     def num_pairs(self) -> np.ndarray:
         """(n,) int."""
         ...
@@ -68,10 +64,6 @@ class Listed(list[Comparison]):
         self._contents.look(ref for item in self for ref in item.images)
         return np.array([item.group_by(self._contents.name) for item in self], dtype="S32")
 
-    def split_keys(self) -> np.ndarray:
-        """(n,) 32 bytes."""
-        return np.array([item.split_key for item in self], dtype="S32")
-
     def num_pairs(self) -> np.ndarray:
         """(n,) int."""
         return np.array([len(item.pairs) for item in self], dtype=np.int64)
@@ -90,7 +82,7 @@ class WithoutImages:
 
     def __init__(self, part: Part):
         self.part = part
-        self.ids, self.groups, self.split_keys = part.ids, part.groups, part.split_keys
+        self.ids, self.groups = part.ids, part.groups
         self.num_pairs, self.preferences = part.num_pairs, part.preferences
 
     def __len__(self) -> int:
@@ -192,10 +184,6 @@ class Comparisons(Sequence[Comparison]):
     def groups(self) -> np.ndarray:
         """(n,) 32 bytes."""
         return self._facts("groups", "S32")
-
-    def split_keys(self) -> np.ndarray:
-        """(n,) 32 bytes."""
-        return self._facts("split_keys", "S32")
 
     def num_pairs(self) -> np.ndarray:
         """(n,) int."""

@@ -81,7 +81,7 @@ def run(settings: DataPrepareSettings) -> int:
     set_up_logging()
     _check(settings)
     sources = make_sources(settings.data)
-    check_folder("data.prepared", sources[0].root)
+    check_folder(_root_key(settings), sources[0].root)
     results = _prepare_all(sources, settings)
     rows = [(name, *cells) for name, cells in results.items() if isinstance(cells, list)]
     if rows:
@@ -99,6 +99,11 @@ def _check(settings: DataPrepareSettings) -> None:
         )
     if settings.workers is not None and settings.workers < 1:
         raise ConfigError(f"workers: expected null or a number of processes from 1; found {settings.workers}; correct it")
+
+
+def _root_key(settings: DataPrepareSettings) -> str:
+    """What says where prepared sources lie."""
+    return "BASEREWARD_CACHE" if not settings.data.get("prepared") and os.environ.get("BASEREWARD_CACHE") else "data.prepared"
 
 
 def _prepare_all(sources: list[Source], settings: DataPrepareSettings) -> dict[str, list[str] | str]:

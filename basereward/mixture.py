@@ -145,8 +145,7 @@ def _split(
     seed = seed if settings.seed is None else settings.seed
     # Groups are the content of pictures, which must be read for them where they were not prepared: only where anything is set apart.
     groups = comparisons.groups() if all(limits.values()) else np.zeros(len(comparisons), "S32")
-    keys = comparisons.split_keys()
-    apart = set_apart(groups, keys, fraction=settings.val_fraction, maximum=settings.val_max, seed=seed)
+    apart = set_apart(groups, fraction=settings.val_fraction, maximum=settings.val_max, seed=seed)
     split = {"by": "group", "seed": seed} | limits | {"val_groups": _names(groups[apart])}
     return comparisons.take(~apart), comparisons.take(apart), split
 

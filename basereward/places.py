@@ -66,5 +66,5 @@ def _check_writable(key: str, folder: Path) -> None:
             pass
     except OSError as error:
         raise ConfigError(
-            f"{key}: expected a place that can be written, found {nearest} ({error.strerror or error}); choose another place"
+            f"{key}: expected a place that can be written, found {folder} ({nearest}: {error.strerror or error}); choose another place"
         ) from error

@@ -54,7 +54,7 @@ def read_order(row: Mapping, draft: Draft, notes: Notes, *, margin: float = 0.0,
     ties = tuple((i, j) for i in span for j in span if i < j and goodness[i] == goodness[j])
     if goodness and not pairs and not keep_ties:
         expected = "at least two responses that differ in rank or score"
-        found = f"all equal to {-goodness[0] if ranks else goodness[0]:g}"
+        found = f"all equal to {row['ranks'][0] if ranks is not None else goodness[0]:g}"
         notes.add(
             "all responses tied",
             expected,

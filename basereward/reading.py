@@ -155,13 +155,18 @@ def _read_lines(file: Path) -> Iterator[Row]:
 def _parse_line(line: bytes, where: str) -> Mapping | Problem:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        if b"\0" in line:
+            found = "zero bytes, as in a text in UTF-16"
+            return Problem("not UTF-8", where, "", "one JSON object on the line, in UTF-8", found, "save the file as UTF-8")
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         found = f"{_json_error(error)}; the line ends with {shown(text[-30:])}"
         return Problem("not JSON", where, _id_within(text), "one JSON object on the line", found, "complete or delete the line")
 
 
-def _json_error(error: ValueError) -> str:
+def _json_error(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "lists or objects inside each other, too deep to read"
     return f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
@@ -177,7 +182,7 @@ def _read_json(file: Path) -> Iterator[Row]:
         content = stream.read()
     try:
         data = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         first = content.lstrip().split(b"\n", 1)[0]
         if first.startswith(b"{") and isinstance(_parse_line(first, ""), Mapping):
             yield from _read_lines(file)

@@ -78,13 +78,6 @@ class Comparison:
         """`group`, with images that have one name as the same."""
         return _digest([self.messages, [name(ref) for ref in self.images]])
 
-    @functools.cached_property
-    def split_key(self) -> str:
-        """`group` with the names of the image files alone, so that a split does not depend on where the data lie."""
-        if not any(isinstance(ref, str) for ref in self.images):
-            return self.group
-        return _digest([self.messages, [os.path.basename(image_key(ref)) for ref in self.images]])
-
 
 def parse_row(
     row: object, *, where: str, image_root: str | os.PathLike | None = None, source: str = "", default_id: str = "",
@@ -230,11 +223,12 @@ def _images(row: Mapping, draft: Draft, root: str | os.PathLike | None, notes: N
 
 
 def _image_ref(value: object, root: str | os.PathLike | None, notes: Notes) -> object:
+    given = value
     if isinstance(value, Mapping):
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
     if isinstance(value, str | os.PathLike):
         path = os.fspath(value)
-        if isinstance(path, str) and path.strip() and not path.startswith(("http://", "https://", "data:")):
+        if isinstance(path, str) and path.strip() and "\0" not in path and not path.startswith(("http://", "https://", "data:")):
             return join(root, path)
     elif isinstance(value, bytes | bytearray):
         if value:
@@ -243,7 +237,7 @@ def _image_ref(value: object, root: str | os.PathLike | None, notes: Notes) -> o
         return value
     is_url = isinstance(value, str) and value.startswith(("http://", "https://", "data:"))
     advice = "download it and give its path; nothing is fetched while data are read" if is_url else "correct `images`"
-    notes.add("wrong type", f"an image: {IMAGE_KINDS}", shown(value), advice)
+    notes.add("wrong type", f"an image: {IMAGE_KINDS}", shown(given), advice)
     return None
 
 

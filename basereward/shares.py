@@ -17,6 +17,8 @@ from basereward.errors import ConfigError, DataError
 from basereward.problems import counted
 from basereward.text_tables import share, table
 
+MOST_COMPARISONS = 1_000_000_000
+"""Of an epoch; their numbers are held in memory, 8 bytes each."""
 KEYS = ("weight", "count", "epochs", "cap")
 COLUMNS = ("rows", "usable", "comparisons", "pairs", "tokens", "images")
 
@@ -127,7 +129,18 @@ class Mixture:
                 f"data.total: expected room for what count and epochs take of the sources; found total={self.total} and "
                 f"{counted(sum(fixed.values()), 'comparison')}; correct data.total or the counts"
             )
+        self._check_amounts(fixed, sizes)
         return {name: fixed[name] for name in self.shares}
+
+    def _check_amounts(self, quotas: Mapping[str, int], sizes: Mapping[str, int]) -> None:
+        for name, item in self.shares.items():
+            if item.epochs and sizes[name] and not quotas[name]:
+                raise DataError(f"data.sources.{name}.epochs: expected to take at least one of {counted(sizes[name], 'comparison')}; "
+                                f"found {item.epochs}, which takes none; raise it, or leave the source out")  # fmt: skip
+        if sum(quotas.values()) > MOST_COMPARISONS:
+            large = max(quotas, key=lambda name: quotas[name])
+            raise DataError(f"data.sources.{large}: expected at most {MOST_COMPARISONS:,} comparisons an epoch; found "
+                            f"{quotas[large]:,}; lower its epochs, its count or data.total")  # fmt: skip
 
     def _weights(self, sizes: Mapping[str, int]) -> dict[str, float]:
         if self.temperature is not None:

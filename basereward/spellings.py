@@ -19,6 +19,7 @@ SPELLING_KEYS = frozenset(
     ("prompt", "messages", "conversations", "instruction", "input", "history", "system", "chosen", "rejected")
     + ("chosen_messages", "rejected_messages", "rejected_response", "responses")
 )
+PAIR_KEYS = ("chosen", "rejected", "chosen_messages", "rejected_messages", "rejected_response")
 # What a row may hold beside its prompt and responses.
 OTHER_KEYS = frozenset(
     ("image", "images", "ranks", "scores", "id", "source", "category", "margin", "probability", "weight", "meta")
@@ -65,6 +66,7 @@ def read_prompt(row: Mapping, notes: Notes) -> Draft:
 def _find_spelling(row: Mapping, notes: Notes) -> tuple[Sequence, list[tuple[str, object]]]:
     """The raw turns of the prompt, and the raw responses with the names that messages use for them."""
     if "responses" in row:
+        _refuse_second_spelling(row, notes)
         raw = row["responses"]
         if not isinstance(raw, list | tuple):
             notes.add("wrong type", "`responses` to be a list of texts", shown(raw), 'write ["first", "second"]')
@@ -82,6 +84,13 @@ def _find_spelling(row: Mapping, notes: Notes) -> tuple[Sequence, list[tuple[str
         return _prompt_turns(row, notes), [("chosen", row["chosen"]), ("rejected", row["rejected"])]
     _note_missing(row, notes)
     return [], []
+
+
+def _refuse_second_spelling(row: Mapping, notes: Notes) -> None:
+    """Responses that stand beside `responses` would be lost in silence."""
+    if others := [key for key in PAIR_KEYS if key in row]:
+        advice = "drop one of the two, or put all texts in `responses` with `ranks` or `scores`"
+        notes.add("two spellings in one row", "`responses` alone", f"{_listed(others)} beside it", advice)
 
 
 def _note_missing(row: Mapping, notes: Notes) -> None:

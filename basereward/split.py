@@ -13,21 +13,19 @@ from basereward.problems import counted
 log = logging.getLogger(__name__)
 
 
-def set_apart(groups: np.ndarray, keys: np.ndarray, *, fraction: float, maximum: int, seed: int) -> np.ndarray:
+def set_apart(groups: np.ndarray, *, fraction: float, maximum: int, seed: int) -> np.ndarray:
     """Which comparisons validate, as an (n,) mask; a group is on one side.
 
     They are min(fraction * n, maximum), at least 1 if there are two groups, and fewer where whole groups do not add up to that.
 
     Args:
-        groups: (n,) names of groups. keys: (n,) `Comparison.split_key`; the seed orders the groups by the least of each, since
-            one picture may lie under several names.
+        groups: (n,) names of groups, made of what prompts and pictures hold; the seed orders the groups by them.
     """
     target = min(max(1, round(fraction * len(groups))), maximum) if fraction > 0 else 0
-    by_key = np.argsort(keys, kind="stable")
-    names, first, sizes = np.unique(groups[by_key], return_index=True, return_counts=True)
+    names, sizes = np.unique(groups, return_counts=True)
     chosen = np.zeros(len(names), dtype=bool)
     room = target if len(names) > 1 else 0
-    order = _order(keys[by_key][first], seed) if room else ()
+    order = _order(names, seed) if room else ()
     left = len(names) - 1  # one group stays to train on
     for k in order:
         if sizes[k] <= room and left:
@@ -65,7 +63,7 @@ def new_names(ids: Iterable[str]) -> dict[int, str]:
     return names
 
 
-def _order(keys: np.ndarray, seed: int) -> list[int]:
+def _order(names: np.ndarray, seed: int) -> list[int]:
     """The groups in the order in which they are asked: by a hash of seed and content, the same whatever the order of the rows."""
-    draws = [hashlib.blake2b(b"%d:%s" % (seed, key), digest_size=16).digest() for key in keys.tolist()]
+    draws = [hashlib.blake2b(b"%d:%s" % (seed, name), digest_size=16).digest() for name in names.tolist()]
     return sorted(range(len(draws)), key=lambda k: draws[k])

@@ -15,9 +15,8 @@ from basereward.images import image_size, load_image
 from basereward.records import Comparison, Pair, image_key
 from basereward.store.pictures import Picture
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what a shard holds changes; older folders are then not found any more."""
-FACTS = ("group", "split_key")
 TEXTS = ("id", "messages", "labels", "images", "category", "meta", "where")
 ROW = (*TEXTS, "responses", "weight")
 """Columns that a comparison is made from."""
@@ -39,7 +38,7 @@ def schema():
     """Of a shard."""
     import pyarrow as pa
 
-    columns = {name: pa.large_string() for name in (*FACTS, *TEXTS)}
+    columns = {name: pa.large_string() for name in ("group", *TEXTS)}
     numbers = {"weight": pa.float64(), "num_pairs": pa.int32(), "num_images": pa.int32()}
     return pa.schema(columns | {"responses": pa.large_list(pa.large_string()), "sizes": pa.list_(pa.int32())} | numbers)
 
@@ -58,7 +57,7 @@ def to_row(item: Comparison, keep_image: Callable[[bytes], list], picture: Calla
     labels = [[astuple(pair) for pair in item.pairs], item.ties, item.ranks, item.scores]
     return {
         "id": item.id, "group": item.group_by(lambda ref: picture(ref).content if isinstance(ref, str) else image_key(ref)),
-        "split_key": item.split_key, "messages": _json(item.messages), "labels": _json(labels),
+        "messages": _json(item.messages), "labels": _json(labels),
         "images": _json([ref if isinstance(ref, str) else keep_image(_content(ref)) for ref in item.images]),
         "category": item.category, "meta": json.dumps(item.meta, default=str), "where": _valid(item.where),
         "responses": list(item.responses), "sizes": sizes, "weight": item.weight, "num_pairs": len(item.pairs),

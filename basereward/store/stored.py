@@ -103,10 +103,6 @@ class Stored(Sequence[Comparison]):
         """(n,) 32 bytes."""
         return self._hashes("group")
 
-    def split_keys(self) -> np.ndarray:
-        """(n,) 32 bytes."""
-        return self._hashes("split_key")
-
     def num_pairs(self) -> np.ndarray:
         """(n,) int."""
         return self._numbers("num_pairs")

@@ -13,6 +13,8 @@ from basereward.accounts import read
 from basereward.cli import main
 from basereward.data_check import check
 from basereward.encode import Encoder
+from basereward.problems import Problem
+from basereward.reading import read_file
 
 
 @pytest.fixture
@@ -83,3 +85,14 @@ def test_the_command(file, capsys):
 def test_mistakes_are_one_message(file, capsys, words, message):
     assert main(["data", "check", *(word.format(file=file) for word in words)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_lines_too_deep_and_lines_in_utf_16_are_problems_of_the_line(tmp_path):
+    good = '{"prompt": "q", "chosen": "a", "rejected": "b"}\n'
+    deep, wide = tmp_path / "deep.jsonl", tmp_path / "wide.jsonl"
+    deep.write_text('{"prompt": "q", "chosen": "a", "rejected": "b", "meta": ' + "[" * 100_000 + "]" * 100_000 + "}\n" + good)
+    wide.write_text(good * 2, encoding="utf-16")
+    problems = [row for _, row in read_file(deep) if isinstance(row, Problem)]
+    assert [problem.where for problem in problems] == [f"{deep}:1"] and "too deep" in problems[0].found
+    problems = [row for _, row in read_file(wide) if isinstance(row, Problem)]
+    assert problems and all("save the file as UTF-8" in problem.advice for problem in problems)

@@ -299,3 +299,20 @@ def test_a_prompt_alone():
     assert images == ("a.png",) and messages[0]["content"] == [IMAGE, {"type": "text", "text": " Which?"}]
     with pytest.raises(RowError, match="1 marker and 0 images"):
         parse_prompt("<image> Which?")
+
+
+def test_two_spellings_in_one_row_are_refused():
+    row = {"prompt": "q", "chosen": "a", "rejected": "b", "responses": ["c", "d"], "ranks": [0, 1]}
+    with pytest.raises(RowError, match="`chosen`, `rejected` beside it"):
+        parse_row(row, where="f:1")
+
+
+def test_messages_say_what_the_row_says():
+    tied = {"prompt": "q", "responses": ["a", "b"], "ranks": [1, 1]}
+    with pytest.raises(RowError, match="all equal to 1"):
+        parse_row(tied, where="f:1")
+    pair = {"prompt": "q", "chosen": "a", "rejected": "b"}
+    with pytest.raises(RowError, match=r"found \{\}"):
+        parse_row(pair | {"images": {}}, where="f:1")
+    with pytest.raises(RowError, match=r"found 'x\\x00.png'"):
+        parse_row(pair | {"images": ["x\0.png"]}, where="f:1")

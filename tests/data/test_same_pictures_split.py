@@ -45,6 +45,23 @@ def colours(items):
     return found
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_split_is_the_same_wherever_pictures_lie_and_whatever_they_are_called(tmp_path, seed):
+    node = copies(tmp_path)
+    made = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for number, row in enumerate(made):
+            archive.write(tmp_path / row["images"][0], f"{number:04d}.png")
+    moved = [row | {"images": [f"all.zip::{number:04d}.png"]} for number, row in enumerate(made)]
+    (tmp_path / "moved.jsonl").write_text("".join(json.dumps(row) + "\n" for row in moved))
+    here = load_data({"sources": {"a": node}, "val_fraction": 0.5}, seed=seed)
+    there = load_data(
+        {"sources": {"a": {"_target_": CUSTOM, "path": str(tmp_path / "moved.jsonl")}}, "val_fraction": 0.5}, seed=seed
+    )
+    assert {item.responses for item in here.val} == {item.responses for item in there.val}
+    assert here.manifest["split"]["val_groups"] == there.manifest["split"]["val_groups"]
+
+
 @pytest.mark.parametrize("prepared", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_copies_stay_on_one_side(tmp_path, seed, prepared):

@@ -181,3 +181,10 @@ def test_the_account_adds_up():
     lines = [" ".join(line.split()) for line in shares_table(numbers).splitlines()]
     assert lines[0] == "one epoch rows usable comparisons pairs tokens images"
     assert lines[-1].startswith("all 159 137 183 (100.0%) ") and lines[2].startswith("a 120 100 150 (82.0%) ")
+
+
+def test_amounts_that_say_nothing_or_too_much_are_refused():
+    with pytest.raises(DataError, match=r"data\.sources\.a\.epochs: expected to take at least one of 100 comparisons"):
+        Mixture({"a": Share(epochs=0.001), "b": Share()}).quotas({"a": 100, "b": 10})
+    with pytest.raises(DataError, match=r"data\.sources\.a: expected at most 1,000,000,000 comparisons an epoch"):
+        Mixture({"a": Share(epochs=1e30), "b": Share()}).quotas({"a": 100, "b": 10})

@@ -53,7 +53,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
     again = stored(items, tmp_path / "s")
     assert len(again) == 60 and len(again.sizes) == 4 and list(again) == items
     direct = Listed(items)
-    for name in ("groups", "split_keys", "num_pairs", "num_images"):
+    for name in ("groups", "num_pairs", "num_images"):
         assert np.array_equal(getattr(again, name)(), getattr(direct, name)()), name
     assert again.ids() == direct.ids()
     for mine, theirs in zip(again.preferences(), items, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +142,17 @@ def test_a_broken_pipe_inside_is_an_error(monkeypatch):
     monkeypatch.setattr("basereward.cli._run", fail)
     with pytest.raises(BrokenPipeError, match="a worker is gone"):
         main(["train"])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_an_output_without_room_is_one_line(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"prompt": "q", "chosen": "a", "rejected": "b"}\n')
+    command = [sys.executable, "-m", "basereward.cli", "data", "check", f"path={file}"]
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (
+        process.returncode == 2
+        and process.stderr.startswith("error: expected room to write")
+        and "Traceback" not in process.stderr
+    )
