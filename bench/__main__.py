@@ -1,6 +1,6 @@
 """Every claim about speed, measured side by side in one run: the cases of bench/cases.yaml.
 
-    python -m bench                                   (all that this device can; about an hour on 2 CPU cores)
+    python -m bench                                   (all that this device can; about an hour and 10 GB of memory on 2 CPU cores)
     python -m bench --case pairs_256x8 --rounds 5
 
 Each side of a case runs the same weights on the same rows in one process, in turn; bf16 on a GPU, float32 on a CPU.

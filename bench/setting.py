@@ -42,10 +42,9 @@ class Setting:
         """The shape's part of the spec."""
         return self.spec["shapes"][self.shape_name]
 
-    @property
-    def limit(self) -> int:
-        """Tokens of one forward of any side."""
-        return self.shape["tokens_per_forward"]
+    def limit(self, case: dict) -> int:
+        """Tokens of one forward of any side: what fits in memory, by the shape or, where it keeps more for a token, the case."""
+        return min(node["tokens_per_forward"] for node in (self.shape, case) if "tokens_per_forward" in node)
 
     def models(self, *, sees: bool = True, head: str = "mlp.MLPHead") -> Models:
         """Ours and stock transformers'; those of the last call are kept, larger ones would not fit beside them."""

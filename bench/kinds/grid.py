@@ -28,7 +28,7 @@ def measure(setting: Setting, name: str, case: dict) -> Iterator[Row]:
         for k in range(setting.rounds):
             for run, side in runs.items():
                 keeping = keep_vision(models.ours, encoder, root=Path(folder) / str(k))
-                loader = pipeline.loader_of(rows, keeping, case["comparisons"], setting.limit)
+                loader = pipeline.loader_of(rows, keeping, case["comparisons"], setting.limit(case))
                 with pipeline.counted(models.ours.model.visual) as calls[run]:
                     run_once(side, partial(pipeline.epoch, models.ours, loader), models, setting.clock)
         note = f"({len(calls['first'])} : {len(calls['second'])} calls of the tower)"

@@ -30,12 +30,12 @@ def measure(setting: Setting, name: str, case: dict) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, pipeline.trained(models.ours, "head"):
         rows = pipeline.write_rows(Path(folder), case["comparisons"] * case["batches"], setting.pixels(case))
         for k in range(setting.rounds):
-            loader = pipeline.loader_of(rows, encoder, case["comparisons"], setting.limit)
+            loader = pipeline.loader_of(rows, encoder, case["comparisons"], setting.limit(case))
             run_once(frozen, partial(train, models.ours, nodes[:1], loader, 1), models, setting.clock)
             start = setting.clock()
             keeping = keep_states(models.ours, encoder, root=Path(folder) / str(k))
             opening = setting.clock() - start
-            loader = pipeline.loader_of(rows, keeping, case["comparisons"], setting.limit)
+            loader = pipeline.loader_of(rows, keeping, case["comparisons"], setting.limit(case))
             run_once(ours, partial(train, models.ours, nodes, loader, epochs), models, setting.clock)
         models.ours.score = first
         runs = len(nodes) * epochs

@@ -31,7 +31,7 @@ def measure(setting: Setting, name: str, case: dict) -> Iterator[Row]:
     """Ours against the classifier, against trl, and the two beside each other."""
     models, sizes = setting.models(sees=False, head="linear.LinearHead"), setting.sizes(sees=False)
     items = draw(case, setting.spec, models.stock.config)
-    groups = forwards(items, case["comparisons"], rows.padded_tokens, setting.limit)
+    groups = forwards(items, case["comparisons"], rows.padded_tokens, setting.limit(case))
     model = classifier(models, setting)
     sides = {
         "ours": packed_side(models, packs(items, case, setting), sizes),

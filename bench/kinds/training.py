@@ -36,7 +36,7 @@ def measure(setting: Setting, name: str, case: dict) -> Iterator[Row]:
 
 def packs(items: Sequence[Encoded], case: dict, setting: Setting) -> list[list[Encoded]]:
     """Each batch as one pack, or as several where it would not fit."""
-    return forwards(items, case["comparisons"], lambda group: sum(item.lengths.packed for item in group), setting.limit)
+    return forwards(items, case["comparisons"], lambda group: sum(item.lengths.packed for item in group), setting.limit(case))
 
 
 def forwards(items: Sequence[Encoded], batch: int, tokens: Callable[[Sequence[Encoded]], int], limit: int) -> list[list[Encoded]]:
@@ -46,13 +46,13 @@ def forwards(items: Sequence[Encoded], batch: int, tokens: Callable[[Sequence[En
 
 def random_order(models: Models, items: list[Encoded], case: dict, setting: Setting, sizes: Sizes) -> Side:
     """R: the batches as they were drawn."""
-    return stock_side(models, forwards(items, case["comparisons"], rows.padded_tokens, setting.limit), sizes)
+    return stock_side(models, forwards(items, case["comparisons"], rows.padded_tokens, setting.limit(case)), sizes)
 
 
 def sorted_by_length(models: Models, items: list[Encoded], case: dict, setting: Setting, sizes: Sizes) -> Side:
     """S: the comparisons of all batches in order of length, then dealt into batches."""
     order = rows.by_length(items)
-    groups = forwards([items[i] for i in order], case["comparisons"], rows.padded_tokens, setting.limit)
+    groups = forwards([items[i] for i in order], case["comparisons"], rows.padded_tokens, setting.limit(case))
     first = np.cumsum([0] + [item.num_responses for item in items])
     origin = np.concatenate([np.arange(first[i], first[i + 1]) for i in order])
     return stock_side(models, groups, sizes, origin=origin)
@@ -60,13 +60,15 @@ def sorted_by_length(models: Models, items: list[Encoded], case: dict, setting: 
 
 def unpadded(models: Models, items: list[Encoded], case: dict, setting: Setting, sizes: Sizes) -> Side:
     """U: the batches as they were drawn, without padding."""
-    return stock_side(models, forwards(items, case["comparisons"], rows.unpadded_tokens, setting.limit), sizes, make=rows.join)
+    return stock_side(
+        models, forwards(items, case["comparisons"], rows.unpadded_tokens, setting.limit(case)), sizes, make=rows.join
+    )
 
 
 def exploded(models: Models, items: list[Encoded], case: dict, setting: Setting, sizes: Sizes) -> Side:
     """R for a toolkit that knows only pairs: a ranking of 4 becomes 6 of them, in random order."""
     pairs, origin = explode(items, np.random.default_rng(0))
-    return stock_side(models, forwards(pairs, case["comparisons"], rows.padded_tokens, setting.limit), sizes, origin=origin)
+    return stock_side(models, forwards(pairs, case["comparisons"], rows.padded_tokens, setting.limit(case)), sizes, origin=origin)
 
 
 OPPONENTS = {"R": random_order, "S": sorted_by_length, "U": unpadded, "exploded": exploded}

@@ -22,7 +22,7 @@ def measure(setting: Setting, name: str, case: dict) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         rows = pipeline.write_rows(Path(folder), case["comparisons"] * case["batches"], [(side, side)])
         pin = setting.device.type == "cuda"
-        loader = pipeline.loader_of(rows, encoder, case["comparisons"], setting.limit, workers=case["workers"], pin=pin)
+        loader = pipeline.loader_of(rows, encoder, case["comparisons"], setting.limit(case), workers=case["workers"], pin=pin)
         optimizer = torch.optim.AdamW(models.ours.parameters(), lr=1e-6, fused=pin)
 
         def learn() -> None:

@@ -68,6 +68,7 @@ def test_forwards_stay_within_the_limit(setting, case):
     small = replace(setting, spec=setting.spec | {"shapes": {"tiny": setting.shape | {"tokens_per_forward": 1}}})
     assert [len(group) for group in training.packs(items, node, small)] == [1, 1, 1, 1]
     assert [len(group) for group in training.packs(items, node, setting)] == [2, 2]
+    assert [len(group) for group in training.packs(items, node | {"tokens_per_forward": 1}, setting)] == [1, 1, 1, 1]
 
 
 def test_scoring_gives_the_rewards_of_all_ways(setting, case):
