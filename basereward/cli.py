@@ -15,6 +15,7 @@ from basereward import __version__
 STAGES = {
     "train": ("basereward.train", "train", "train a reward model"),
     "evaluate": ("basereward.evaluate", "evaluate", "judge a model on a benchmark or a file of comparisons"),
+    "diagnose": ("basereward.diagnose", "diagnose", "what the accuracy does not tell: calibration, length, drift, mistakes"),
     "score": ("basereward.score", "score", "write the rewards of every response of a file"),
     "export": ("basereward.export", "export", "a folder that plain transformers loads"),
     "report": ("basereward.report_stage", "report", "one page about a run, or about several beside one another"),

@@ -72,23 +72,52 @@ def clustered_interval(
     """
     if not len(correct):
         return float("nan"), float("nan")
-    _, group_n = np.unique(np.asarray(groups), return_inverse=True)
-    right_g = np.bincount(group_n, weights=np.asarray(correct, dtype=np.float64))
-    size_g = np.bincount(group_n).astype(np.float64)
+    sum_g2 = group_sums(np.stack([np.asarray(correct, dtype=np.float64), np.ones(len(correct))], axis=1), groups)
+    right_g, size_g = sum_g2.T
     bound = ((1 - level) / 2) ** (1 / len(size_g))
     if (right_g == size_g).all():
         return bound, 1.0
     if (right_g == 0).all():
         return 0.0, 1 - bound
-    low, high = np.quantile(_resampled_means(right_g, size_g, draws, seed), [(1 - level) / 2, (1 + level) / 2])
+    return _interval_of_means(sum_g2, level, draws, seed)
+
+
+def mean_interval(
+    values: Sequence[float], groups: Sequence[str], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of any numbers, resampling whole groups."""
+    if not len(values):
+        return float("nan"), float("nan")
+    return _interval_of_means(group_sums(np.stack([values, np.ones(len(values))], axis=1), groups), level, draws, seed)
+
+
+def _interval_of_means(sum_g2: np.ndarray, level: float, draws: int, seed: int) -> tuple[float, float]:
+    """Of a mean whose sum and number each group has."""
+    total_d, number_d = _drawn(sum_g2, draws, seed).T
+    low, high = np.quantile(total_d / number_d, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def _resampled_means(right_g: np.ndarray, size_g: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """(draws,) means over as many groups as there are, drawn with replacement; a few draws at a time, in bounded memory."""
-    generator, means = np.random.default_rng(seed), []
-    at_once = max(1, MAX_PICKS // len(size_g))
+def resampled_sums(values: np.ndarray, groups: Sequence[str], *, draws: int = 2000, seed: int = 0) -> np.ndarray:
+    """(draws, k) sums of (n, k) values over as many groups as there are, drawn with replacement; for intervals of what sums make."""
+    return _drawn(group_sums(values, groups), draws, seed)
+
+
+def group_sums(values: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """(groups, k) sums of (n, k) values.
+
+    >>> group_sums(np.array([[1.0], [2.0], [4.0]]), ["b", "a", "b"]).tolist()
+    [[2.0], [5.0]]
+    """
+    _, group_n = np.unique(np.asarray(groups), return_inverse=True)
+    return np.stack([np.bincount(group_n, weights=column) for column in values.T], axis=1)
+
+
+def _drawn(sum_gk: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """(draws, k) sums over groups drawn with replacement; a few draws at a time, in bounded memory."""
+    generator, sums = np.random.default_rng(seed), []
+    at_once = max(1, MAX_PICKS // len(sum_gk))
     for start in range(0, draws, at_once):
-        picks = generator.integers(0, len(size_g), size=(min(at_once, draws - start), len(size_g)))
-        means.append(right_g[picks].sum(1) / size_g[picks].sum(1))
-    return np.concatenate(means)
+        picks = generator.integers(0, len(sum_gk), size=(min(at_once, draws - start), len(sum_gk)))
+        sums.append(np.stack([column[picks].sum(1) for column in sum_gk.T], axis=1))
+    return np.concatenate(sums)

@@ -229,6 +229,16 @@ class EvaluateSettings:
 
 
 @dataclass
+class DiagnoseSettings(EvaluateSettings):
+    """Everything ``basereward diagnose`` reads: what ``basereward evaluate`` does, and what is asked beside it."""
+
+    against: str | None = None
+    """A run, or a folder of results, of another model on the same items."""
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    """Name -> config node of a diagnostic, with ``_target_``; null leaves one out."""
+
+
+@dataclass
 class ExportSettings:
     """Everything ``basereward export`` reads."""
 

@@ -1,0 +1,94 @@
+"""`basereward diagnose` from end to end with a tiny model: what it writes, what it takes over, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from run_rows import write
+
+from basereward.cli import main
+
+NO_MODEL_OF_ITS_OWN: list[str] = []
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write(tmp_path / "data")
+
+
+def words(tiny_run, file, out, *more: str) -> list[str]:
+    return ["diagnose", f"model={tiny_run}", "benchmark=custom", f"benchmark.path={file}", f"out={out}", "device=cpu", *more]
+
+
+def read(out, name):
+    return json.loads((out / name).read_text(encoding="utf-8"))
+
+
+def test_it_judges_first_and_then_takes_what_is_there(tiny_run, file, tmp_path, capsys, caplog):
+    out = tmp_path / "out"
+    assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN)) == 0
+    found, results, shown = read(out, "diagnostics.json"), read(out, "results.json"), capsys.readouterr().out
+    assert found["items"] == 7 and found["slices"]["category"].keys() == {"a", "b", "(none)"}
+    assert sum(of["correct"] for of in found["slices"]["margin"].values()) == results["correct"]
+    assert {"slices", "calibration", "length", "distribution"} <= found.keys() and "drift" not in found
+    assert "label_margin" in found["slices"] and "ECE" in shown and "correlation" in shown
+
+    before = (out / "samples.jsonl").stat().st_mtime_ns
+    assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN, "diagnostics.slices=null")) == 0
+    again = read(out, "diagnostics.json")
+    assert (out / "samples.jsonl").stat().st_mtime_ns == before and "rewards taken from" in caplog.text
+    assert again == {key: value for key, value in found.items() if key != "slices"}
+
+
+def test_the_mistakes_come_with_their_pictures(tiny_run, file, tmp_path):
+    out = tmp_path / "out"
+    main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN))
+    found, results = read(out, "gallery.json"), read(out, "results.json")
+    assert found["split"] == "rows" and found["num_scored"] == 7 == found["right"] + found["wrong"] + found["tie"]
+    margins = [min(pair["margin"] for pair in entry["pairs"]) for entry in found["mistakes"]]
+    assert margins == sorted(margins) and len([m for m in margins if m < 0]) == found["wrong"] > 0
+    assert results["wrong"] >= found["wrong"]
+    entries = {entry["id"]: entry for entry in found["mistakes"] + found["others"]}
+    assert entries["q1"]["pictures"][0]["uri"].startswith("data:image/")
+
+
+def test_a_broken_picture_is_counted_and_nowhere_among_the_numbers(tiny_run, file, tmp_path):
+    (file.parent / "3.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN)) == 1 or not (out / "diagnostics.json").exists()
+
+
+def test_rewards_of_another_model_are_not_taken(tiny_run, file, tmp_path):
+    out = tmp_path / "out"
+    main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN))
+    results = read(out, "results.json")
+    results["model_files"]["model.safetensors"] = "of another model"
+    (out / "results.json").write_text(json.dumps(results))
+    (out / "samples.jsonl").write_text("")
+    assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN)) == 0
+    assert len((out / "samples.jsonl").read_text().splitlines()) == 7
+
+
+def test_drift_against_a_folder_of_results(tiny_run, file, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    main(words(tiny_run, file, first, *NO_MODEL_OF_ITS_OWN))
+    shutil.copytree(first, second)
+    assert main(words(tiny_run, file, second, *NO_MODEL_OF_ITS_OWN, f"against={first}")) == 0
+    drift = read(second, "diagnostics.json")["drift"]
+    assert (drift["items"], drift["correlation"], drift["scale"], drift["shift"]) == (7, 1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    {
+        "a diagnostic that is not known": ("diagnostics.calibraton.bins=4", "diagnostics.calib"),
+        "a key it does not take": ("+diagnostics.calibration.bin=4", "bins"),
+        "no samples to compare with": ("against=nowhere", "samples.jsonl"),
+    }.values(),
+)  # fmt: skip
+def test_mistakes_are_told(tiny_run, file, tmp_path, change, said, capsys):
+    assert main(words(tiny_run, file, tmp_path / "out", change)) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out" / "samples.jsonl").exists()
