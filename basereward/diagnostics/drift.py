@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from basereward.diagnostics.base import Diagnostic, Subject
-from basereward.diagnostics.pairs import correlation, pairs_of, ranks
+from basereward.diagnostics.pairs import correlation, pairs_of, ranks, rms
 from basereward.errors import DataError
 from basereward.results_tables import percent
 from basereward.samples import Sample
@@ -82,15 +82,6 @@ def matched(now: Sequence[Sample], before: Sequence[Sample]) -> tuple[list[Sampl
 def mean_reward(samples: Sequence[Sample]) -> float:
     """Over all responses."""
     return float(np.mean(np.concatenate([sample.rewards for sample in samples])))
-
-
-def rms(values: np.ndarray) -> float:
-    """Root mean square.
-
-    >>> rms(np.array([3.0, 4.0])) ** 2
-    12.5
-    """
-    return float(np.sqrt(np.mean(values**2))) if len(values) else 0.0
 
 
 def ks(a: np.ndarray, b: np.ndarray) -> float | None:

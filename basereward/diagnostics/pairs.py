@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from basereward.samples import Sample
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,24 @@ def pairs_of(samples: Sequence[Sample]) -> Pairs:
     ]
     margins, longer, groups = zip(*rows) if rows else ((), (), ())
     return Pairs(np.array(margins, dtype=float), np.array(longer, dtype=float), np.array(groups, dtype=str))
+
+
+def rms(values: np.ndarray) -> float:
+    """Root mean square; 0 of none.
+
+    >>> rms(np.array([1.0, -1.0, 7.0, 7.0]))
+    5.0
+    """
+    return float(np.sqrt(np.mean(values**2))) if len(values) else 0.0
+
+
+def spread_out(items: Sequence[Item], limit: int) -> list[Item]:
+    """At most `limit` items, evenly spread over all, in order.
+
+    >>> spread_out(range(10), 3), spread_out(range(2), 3)
+    ([0, 4, 9], [0, 1])
+    """
+    return [items[int(n)] for n in np.linspace(0, len(items) - 1, min(limit, len(items)))]
 
 
 def equal_bins(values: np.ndarray, most: int) -> np.ndarray:

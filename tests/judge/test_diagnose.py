@@ -10,7 +10,7 @@ from run_rows import write
 
 from basereward.cli import main
 
-NO_MODEL_OF_ITS_OWN: list[str] = []
+NO_MODEL_OF_ITS_OWN = ["diagnostics.probes=null", "diagnostics.consistency=null"]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def read(out, name):
     return json.loads((out / name).read_text(encoding="utf-8"))
 
 
-def test_it_judges_first_and_then_takes_what_is_there(tiny_run, file, tmp_path, capsys, caplog):
+def test_it_judges_first_and_then_takes_what_is_there(tiny_run, file, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN)) == 0
     found, results, shown = read(out, "diagnostics.json"), read(out, "results.json"), capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_it_judges_first_and_then_takes_what_is_there(tiny_run, file, tmp_path, 
     before = (out / "samples.jsonl").stat().st_mtime_ns
     assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN, "diagnostics.slices=null")) == 0
     again = read(out, "diagnostics.json")
-    assert (out / "samples.jsonl").stat().st_mtime_ns == before and "rewards taken from" in caplog.text
+    assert (out / "samples.jsonl").stat().st_mtime_ns == before and "rewards taken from" in capsys.readouterr().err
     assert again == {key: value for key, value in found.items() if key != "slices"}
 
 
@@ -54,10 +54,16 @@ def test_the_mistakes_come_with_their_pictures(tiny_run, file, tmp_path):
     assert entries["q1"]["pictures"][0]["uri"].startswith("data:image/")
 
 
-def test_a_broken_picture_is_counted_and_nowhere_among_the_numbers(tiny_run, file, tmp_path):
-    (file.parent / "3.png").write_bytes(b"no picture")
+def test_an_item_that_could_not_be_scored_is_counted_and_nowhere_among_the_numbers(tiny_run, file, tmp_path):
     out = tmp_path / "out"
-    assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN)) == 1 or not (out / "diagnostics.json").exists()
+    main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN))
+    lines = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
+    lines[1] |= {"rewards": None, "error": "a broken picture"}
+    (out / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN)) == 1
+    found = read(out, "diagnostics.json")
+    assert (found["items"], found["items_not_scored"], found["calibration"]["n"]) == (7, 1, 8)
+    assert found["slices"]["category"]["b"]["failed"] == 1 and read(out, "gallery.json")["num_scored"] == 6
 
 
 def test_rewards_of_another_model_are_not_taken(tiny_run, file, tmp_path):
