@@ -1,7 +1,7 @@
 """What a model's accuracy does not tell.    basereward diagnose model=runs/demo benchmark=demo
 
 Takes the items and rewards that `basereward evaluate` left for this model, judging first where it left none, and writes
-`diagnostics.json`, and the worst mistakes with their pictures in `gallery.json`, beside them.
+`diagnostics.json` beside them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from basereward.config import build
 from basereward.diagnostics.base import Diagnostic, Subject
 from basereward.errors import ConfigError
 from basereward.evaluate import Task, evaluate, make_tasks, read_tasks, renew_report
-from basereward.report.gallery import gallery
+from basereward.report.run_files import DIAGNOSTICS
 from basereward.results_folder import EVAL, RESULTS, model_files
 from basereward.runtime import set_up_logging, write_json
 from basereward.samples import SAMPLES, Sample, read_samples
 from basereward.settings import DiagnoseSettings
 
 SETTINGS = DiagnoseSettings
-DIAGNOSTICS, GALLERY = "diagnostics.json", "gallery.json"
 
 log = logging.getLogger(__name__)
 
@@ -125,17 +124,6 @@ def diagnose(task: Task, subject: Subject, parts: Mapping[str, Diagnostic], sett
             found[name] = numbers
             print(f"\n{part.told(numbers)}")
     write_json(task.place / DIAGNOSTICS, found)
-    write_json(task.place / GALLERY, mistakes(subject, task.benchmark.name))
     renew_report(task.place)
-    print(f"\ndiagnostics: {task.place / DIAGNOSTICS}   mistakes: {task.place / GALLERY}")
+    print(f"\ndiagnostics: {task.place / DIAGNOSTICS}")
     return found
-
-
-def mistakes(subject: Subject, name: str) -> dict[str, Any]:
-    """The items whose worst pair is furthest from right, and some that are right, with their pictures."""
-    scored = [
-        (item, sample.rewards)
-        for item, sample in zip(subject.comparisons, subject.samples, strict=True)
-        if sample.rewards is not None and item.pairs
-    ]
-    return gallery([item for item, _ in scored], [rewards for _, rewards in scored], split=name)

@@ -19,6 +19,7 @@ from basereward.places import check_folder
 from basereward.problems import BadRows, counted
 from basereward.records import Comparison
 from basereward.report import render, write_gallery
+from basereward.report.run_files import DIAGNOSTICS
 from basereward.results_folder import EVAL, RESULTS, default_folder, folder_of_version, model_files
 from basereward.results_tables import group_table, told
 from basereward.runtime import environment, set_up_logging, write_json
@@ -144,6 +145,7 @@ def evaluate(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[
     numbers = header(task, rm, settings, files) | judge(benchmark, samples)
     numbers |= overlap_numbers(overlap, benchmark, task.comparisons, samples)
     write_json(out / RESULTS, numbers)
+    (out / DIAGNOSTICS).unlink(missing_ok=True)  # of rewards that were here before
     part_of(out / SAMPLES)[1].unlink(missing_ok=True)
     write_gallery(out, task.comparisons, [sample.rewards for sample in samples], benchmark.name)
     renew_report(out)
