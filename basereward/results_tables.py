@@ -42,7 +42,23 @@ def table(numbers: Mapping[str, Any]) -> str:
 def told(numbers: Mapping[str, Any], samples: Sequence[Sample]) -> str:
     """Everything that is said of one benchmark's numbers."""
     title = f"{numbers['benchmark']}, version {numbers['version']}: {len(samples)} comparisons, {numbers['n']} pairs"
-    return "\n".join(["", title, "", table(numbers), *remarks(numbers), *failures(samples)])
+    return "\n".join(["", title, "", table(numbers), *remarks(numbers), *curves(numbers["own"]), *failures(samples)])
+
+
+def curves(own: Mapping[str, Any]) -> list[str]:
+    """A table for each list of rows among a benchmark's own numbers."""
+    lists = {name: rows for name, rows in own.items() if isinstance(rows, list) and rows and isinstance(rows[0], Mapping)}
+    return [
+        f"\n{name.replace('_', ' ')}\n" + text_table(tuple(rows[0]), [tuple(map(_cell, row.values())) for row in rows])
+        for name, rows in lists.items()
+    ]
+
+
+def _cell(value: object) -> str:
+    """A number of a curve, or an interval."""
+    if isinstance(value, list | tuple):
+        return " to ".join(map(_cell, value))
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def remarks(numbers: Mapping[str, Any]) -> list[str]:

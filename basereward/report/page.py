@@ -45,13 +45,14 @@ def write_gallery(folder: Path, comparisons: Sequence[Comparison], rewards: Sequ
     """Stores what the page shows of a benchmark's items, ``gallery.json`` beside its results.
 
     Args:
-        rewards: (N,) for each comparison; None where it could not be scored, which is then not shown.
+        rewards: (N,) for each comparison; None where it could not be scored. Such a one is not shown, nor one without pairs,
+            which is neither right nor wrong.
         name: of the benchmark.
     """
     scored = [
         (comparison, np.asarray(reward_N))
         for comparison, reward_N in zip(comparisons, rewards, strict=True)
-        if reward_N is not None
+        if reward_N is not None and comparison.pairs
     ]
     shown, known = zip(*scored) if scored else ((), ())
     write_json(folder / EVAL_GALLERY, gallery(shown, known, split=name))
