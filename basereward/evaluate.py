@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ from basereward.overlap_beside import overlap_lines, overlap_numbers, overlap_of
 from basereward.part_files import part_of
 from basereward.places import check_folder
 from basereward.problems import BadRows, counted
+from basereward.published import beside_published
 from basereward.records import Comparison
 from basereward.report import render, write_gallery
 from basereward.report.run_files import DIAGNOSTICS
 from basereward.results_folder import EVAL, RESULTS, default_folder, folder_of_version, model_files
 from basereward.results_tables import group_table, told
 from basereward.runtime import environment, set_up_logging, write_json
-from basereward.samples import SAMPLES
+from basereward.samples import SAMPLES, Sample
 from basereward.scored import Items, score_into
 from basereward.settings import EvaluateSettings
+from basereward.significance import AGAINST, Other, beside_other, compared, other_run
 from basereward.stand_ins import missing_images, shuffled, with_generated
 
 SETTINGS = EvaluateSettings
@@ -43,6 +45,7 @@ class Task:
     place: Path
     comparisons: Sequence[Comparison] = ()
     placeholders: Sequence[int] | None = None
+    other: Other | None = None
 
 
 def plan(settings: EvaluateSettings) -> str:
@@ -60,6 +63,7 @@ def run(settings: EvaluateSettings) -> int:
     """
     set_up_logging()
     tasks, missing = read_tasks(make_tasks(settings), settings)
+    tasks = [with_other(task, settings) for task in tasks]
     rm = scorer.load(settings.model, dtype=settings.dtype, device=settings.device, token_budget=settings.token_budget)
     numbers = [evaluate(task, rm, settings) for task in tasks]
     if len(numbers) > 1 or missing:
@@ -119,6 +123,22 @@ def read_task(task: Task, settings: EvaluateSettings) -> Task:
     return Task(task.node, task.benchmark, place, comparisons, placeholders)
 
 
+def with_other(task: Task, settings: EvaluateSettings) -> Task:
+    """The task with the results that it is compared with, read before anything is scored.
+
+    Raises:
+        DataError: there are none of this benchmark and version, or they were reached with other pictures.
+    """
+    if settings.against is None:
+        return task
+    other = other_run(settings.against, task.benchmark.name, task.benchmark.version)
+    images = other.numbers.get("images")
+    if images != settings.images:
+        expected = f"against: expected results with images={settings.images}"
+        raise DataError(f"{expected}; found images={images} in {other.folder}; judge both alike")
+    return replace(task, other=other)
+
+
 def check_pictures(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> None:
     """Refuses a copy without its pictures at the start; single ones that are missing are failures of their items."""
     gone, total = missing_images(comparisons)
@@ -148,11 +168,24 @@ def evaluate(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[
     (out / DIAGNOSTICS).unlink(missing_ok=True)  # of rewards that were here before
     part_of(out / SAMPLES)[1].unlink(missing_ok=True)
     write_gallery(out, task.comparisons, [sample.rewards for sample in samples], benchmark.name)
+    comparison = compare(task, samples)
     renew_report(out)
-    print(told(numbers, samples))
+    for text in filter(None, (told(numbers, samples), beside_published(numbers), comparison)):
+        print(text)
     print(overlap_lines(overlap, benchmark, task.node, content, numbers))
     print(f"\nresults: {out / RESULTS}   every item: {out / SAMPLES}")
     return numbers
+
+
+def compare(task: Task, samples: Sequence[Sample]) -> str:
+    """Writes the comparison with the other results, in place of one that may be there, and tells it; empty where none is asked for."""
+    file = task.place / AGAINST
+    file.unlink(missing_ok=True)
+    if task.other is None:
+        return ""
+    found = compared(samples, task.other.samples)
+    write_json(file, {"other": str(task.other.folder), "other_model": task.other.numbers.get("model")} | found)
+    return beside_other(found, task.other)
 
 
 def what_makes_it(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[str, Any]:

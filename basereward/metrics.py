@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,6 +90,40 @@ def mean_interval(
     if not len(values):
         return float("nan"), float("nan")
     return _interval_of_means(group_sums(np.stack([values, np.ones(len(values))], axis=1), groups), level, draws, seed)
+
+
+def difference_interval(
+    differences: Sequence[float], groups: Sequence[str], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Paired bootstrap interval of the mean of ``differences``, resampling whole groups as `mean_interval` does.
+
+    Where no pair differs, all draws are 0 and tell nothing. There at most the share ``1 - ((1 - level) / 2) ** (1 / groups)`` of the
+    groups can differ (Clopper-Pearson), and the interval is as wide as if all of that went one way. The same bound, from the other
+    end, where every pair differs and the same way.
+
+    Args:
+        differences: (n,) for each pair what one model earns minus what the other earns: -1, 0 or 1.
+        groups, level, draws, seed: as in `clustered_interval`.
+    """
+    kinds = set(map(float, differences))
+    if len(kinds) != 1 or not kinds <= {-1.0, 0.0, 1.0}:
+        return mean_interval(differences, groups, level=level, draws=draws, seed=seed)
+    bound, (kind,) = ((1 - level) / 2) ** (1 / len(set(groups))), kinds
+    if kind == 0:
+        return bound - 1, 1 - bound
+    return (bound, 1.0) if kind == 1 else (-1.0, -bound)
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Two-sided exact McNemar p: of the pairs that one of two models alone gets right, how surprising is it that they fall so, were
+    each as likely to be either's? The binomial test of `only_a` of `only_a + only_b` at 1/2.
+
+    >>> mcnemar_exact(0, 0), mcnemar_exact(1, 5)
+    (1.0, 0.21875)
+    """
+    n = only_a + only_b
+    tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
+    return min(1.0, 2 * tail / 2**n)
 
 
 def _interval_of_means(sum_g2: np.ndarray, level: float, draws: int, seed: int) -> tuple[float, float]:

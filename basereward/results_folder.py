@@ -36,12 +36,16 @@ def folder_of_version(out: Path, version: str, *, is_given: bool) -> Path:
     if found in (None, version):
         return out
     if not is_given:
-        digits = hashlib.sha256(version.encode("utf-8")).hexdigest()[:8]
-        return folder_of_version(out.with_name(f"{out.name}-{digits}"), version, is_given=True)
+        return folder_of_version(beside_it(out, version), version, is_given=True)
     raise ConfigError(
         f"out: expected a new folder, or one with results on version {version}, found {out} with {found}; choose another folder, "
         "or remove this one"
     )
+
+
+def beside_it(out: Path, version: str) -> Path:
+    """The folder of results on a second version of the data."""
+    return out.with_name(f"{out.name}-{hashlib.sha256(version.encode('utf-8')).hexdigest()[:8]}")
 
 
 def version_in(out: Path) -> str | None:

@@ -223,6 +223,8 @@ class EvaluateSettings:
     """Benchmarks of a group whose rows are not at hand: fail before anything is scored, or skip and list them."""
     out: str | None = None
     """Folder of the results; ``<run>/eval/<benchmark>`` when null. Of a group, the folder that holds one for each."""
+    against: str | None = None
+    """Results to compare with, item by item: their folder, or a run that was judged on the same version of the benchmark."""
     dtype: str = "float32"
     device: str = "auto"
     token_budget: int = 8192

@@ -1,0 +1,170 @@
+"""Published results as data, and our row among those that can be compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from basereward.errors import ConfigError, near_matches
+from basereward.text_tables import table as text_table
+
+FOLDER = Path(__file__).parent / "benchmarks" / "published"
+SPLITS = {
+    "official": "scored by the benchmark's own rule",
+    "legacy": "scored by the other rule that papers have used",
+    "unstated": "scored by a rule that is not stated",
+}
+OURS = "> this model"
+CHANCE = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a published table; shares in percent."""
+
+    model: str
+    values: Mapping[str, float]
+    """As printed."""
+    source: str
+    url: str | None
+    table: str | None
+    split: str
+    kind: str = "results"
+    """results: printed beside ours; ablation: data alone."""
+    counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """(right, all) behind a share, where the arithmetic gives them."""
+    correction: Mapping[str, Any] = field(default_factory=dict)
+    """`values` in place of misprinted ones, and `why`."""
+    doubtful: Sequence[str] = ()
+    """Columns whose printed figure cannot be what it says, and nobody knows what it should be."""
+    note: str | None = None
+
+    @property
+    def corrected(self) -> dict[str, float]:
+        """The values with the corrections in."""
+        return {**self.values, **self.correction.get("values", {})}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is published of one benchmark.
+
+    Attributes:
+        columns: name -> `title`, and by split which number of results.json stands beside it; where none is given, none does.
+        sizes: split -> pairs or prompts behind a column.
+        rows: of all tables, in the file's order.
+    """
+
+    columns: Mapping[str, Mapping[str, str]]
+    sizes: Mapping[str, Mapping[str, int]]
+    rows: Sequence[Row]
+
+
+def names() -> list[str]:
+    """The files of published results: those of benchmarks by the benchmark's name, and `ablations` and `policies` of the paper."""
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+def read_published(name: str) -> Published:
+    """The published results of a benchmark.
+
+    Raises:
+        ConfigError: none are here.
+    """
+    if name not in names():
+        raise ConfigError(f"published results: found none of {name!r}; {near_matches(name, names())}")
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    rows = [made_row(table, row) for table in content["tables"] for row in table["rows"]]
+    return Published(content["columns"], content.get("sizes", {}), rows)
+
+
+def made_row(table: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
+    """A row with what its table says of all its rows."""
+    common = {key: value for key, value in table.items() if key not in ("rows", "note")}
+    notes = [note for note in (row.get("note"), table.get("note")) if note]
+    return Row(**common | dict(row) | {"note": "; ".join(notes) or None})
+
+
+def ours(columns: Mapping[str, Mapping[str, str]], split: str, numbers: Mapping[str, Any]) -> dict[str, float]:
+    """Our shares in percent, of those columns alone that can be compared with rows of this split."""
+    found = {name: number_at(numbers, column[split]) for name, column in columns.items() if split in column}
+    return {name: 100 * value for name, value in found.items() if value is not None}
+
+
+def number_at(numbers: Mapping[str, Any], key: str) -> float | None:
+    """The number at a dotted key of results.json; None where it is not there.
+
+    >>> number_at({"legacy": {"macro": 0.5}}, "legacy.macro"), number_at({"legacy": None}, "legacy.macro")
+    (0.5, None)
+    """
+    found: Any = numbers
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    return found
+
+
+def distinct(rows: Iterable[Row]) -> list[Row]:
+    """Without rows that quote a row before: the same figures in several columns, which chance does not give twice."""
+    found: list[Row] = []
+    for row in rows:
+        if len(row.values) <= CHANCE or all(row.values != other.values for other in found):
+            found.append(row)
+    return found
+
+
+def beside_published(numbers: Mapping[str, Any]) -> str:
+    """Our results among the published ones, one table for each rule of scoring; empty where nothing is published.
+
+    Args:
+        numbers: the content of results.json.
+    """
+    if numbers["benchmark"] not in names() or numbers["edition"] is None:
+        return ""
+    published = read_published(numbers["benchmark"])
+    rows = distinct(row for row in published.rows if row.kind == "results")
+    blocks = []
+    for split, words in SPLITS.items():
+        if members := [row for row in rows if row.split == split]:
+            blocks.append(f"\npublished, {words}:\n\n{block(published, members, ours(published.columns, split, numbers))}")
+    return "\n".join([*blocks, *legend(rows, numbers)])
+
+
+def block(published: Published, rows: Sequence[Row], own: Mapping[str, float]) -> str:
+    """One table, best first by the leading column, with ours in its place."""
+    columns = [name for name in published.columns if any(name in row.values for row in rows)]
+    lines = [(row.corrected.get(columns[0]), (row.model, *cells(row, columns, own))) for row in rows]
+    our_cells = (f"{own[name]:.2f}" if name in own else "-" for name in columns)
+    lines.append((own.get(columns[0]), (OURS, *our_cells)))
+    lines.sort(key=lambda line: -line[0] if line[0] is not None else 1)
+    return text_table(("model", *(published.columns[name]["title"] for name in columns)), [line for _, line in lines])
+
+
+def cells(row: Row, columns: Sequence[str], own: Mapping[str, float]) -> list[str]:
+    """Brackets around what cannot be compared with our row, `*` behind corrected and `?` behind doubtful figures."""
+    shown = []
+    for name in columns:
+        value = row.corrected.get(name)
+        mark = "*" if name in row.correction.get("values", {}) else "?" if name in row.doubtful else ""
+        text = "-" if value is None else f"{value:.2f}{mark}"
+        shown.append(text if name in own or value is None else f"({text})")
+    return shown
+
+
+def legend(rows: Sequence[Row], numbers: Mapping[str, Any]) -> list[str]:
+    """What the marks mean, why figures were corrected, and why our row may be no result of this benchmark."""
+    lines = ["", "(in brackets): not to be compared with our row"]
+    if numbers["edition"] != "official":
+        lines.append(f"our row is of another edition than theirs: {numbers['edition']}")
+    if numbers["placeholders"]:
+        lines.append("our row is no result of this benchmark: it was reached with generated pictures")
+    for why in dict.fromkeys(row.correction["why"] for row in rows if row.correction):
+        lines.append(f"* {', '.join(row.model for row in rows if row.correction.get('why') == why)}: {why}")
+    if any(row.doubtful for row in rows):
+        lines.append("? no whole number of pairs or prompts gives this figure, or it contradicts another; printed as published")
+    return [*lines, f"sources, and the figures as printed: {FOLDER / numbers['benchmark']}.yaml"]
