@@ -355,9 +355,8 @@ def test_the_best_stands_first_and_ours_in_its_place():
 def test_quoted_figures_are_printed_once_and_ablations_are_not():
     models = [row.model for row in distinct(read_published("vl_rewardbench").rows)]
     assert models.count("Claude-3.5-Sonnet") == 1 and "GPT-4o" not in models and "GPT-4o (2024-08-06)" in models
-    assert {"Claude 3.5 Sonnet", "Gemini 1.5 Pro"} <= {
-        row.model for row in distinct(read_published("multimodal_rewardbench").rows)
-    }
+    alike = [row.model for row in distinct(read_published("multimodal_rewardbench").rows) if row.split == "official"]
+    assert alike == ["Claude 3.5 Sonnet", "Gemini 1.5 Pro", "GPT-4o", "Llama-3.2-90B"], "two have 72.0, which is chance"
     assert "StableReinforce" in models and "StableReinforce" not in printed(vl_numbers())[1]
 
 
