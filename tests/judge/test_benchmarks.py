@@ -166,7 +166,7 @@ def test_rm_bench_is_the_mean_of_domains():
 
 
 def test_acc_plus_wants_every_pair_of_a_question():
-    given = [("q1", 1), ("q1", 1), ("q2", 1), ("q2", 0), ("q3", None)]
+    given = [("q1", 1), ("q1", 1), ("q2", 0), ("q2", 1), ("q3", None)]
     samples = [
         sample(str(k), None if right is None else (float(right), 0.5), category="mcq" if query != "q3" else "video",
                meta={"query_id": query})
