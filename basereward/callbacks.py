@@ -77,9 +77,12 @@ def speed_line(logs: dict[str, float]) -> str:
     >>> speed_line({"comparisons_per_second": 4.21, "tokens_per_second": 2345.6, "mfu": 0.512, "data_wait": 0.0123,
     ...             "peak_memory_gib": 3.21})
     '4.21 cmp/s, 2,346 tok/s, MFU 51%, waiting 1%, 3.2 GiB'
+    >>> speed_line({"comparisons_per_second": 1030.4, "tokens_per_second": 0, "mfu": 0, "data_wait": 0.7, "peak_memory_gib": 1})
+    '1,030 cmp/s, 0 tok/s, MFU 0%, waiting 70%, 1.0 GiB'
     """
+    rate = logs["comparisons_per_second"]
     return (
-        f"{logs['comparisons_per_second']:.3g} cmp/s, {logs['tokens_per_second']:,.0f} tok/s, MFU {logs['mfu']:.0%}, "
+        f"{rate:{'.3g' if rate < 1000 else ',.0f'}} cmp/s, {logs['tokens_per_second']:,.0f} tok/s, MFU {logs['mfu']:.0%}, "
         f"waiting {logs['data_wait']:.0%}, {logs['peak_memory_gib']:.1f} GiB"
     )
 

@@ -184,5 +184,6 @@ def check_options(dtype: str, device: str, *, token_budget: int, max_length: int
         raise ConfigError(f"dtype: {dtype!r} is not known; {near_matches(dtype, DTYPES)}")
     pick_device(device)
     for name, value in (("token_budget", token_budget), ("max_length", max_length)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name}: expected a number of tokens of at least 1, found {value}; leave it out for the default")
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and (not is_whole or value < 1):
+            raise ConfigError(f"{name}: expected a number of tokens of at least 1, found {value!r}; leave it out for the default")

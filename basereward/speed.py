@@ -104,10 +104,11 @@ def speed_numbers(speed: Speed, machine: Machine) -> dict[str, float]:
     )
     seconds, waited, tokens, computed, comparisons, counted, peak, memory = zip(*ranks.gather(row))
     longest = max(seconds)
-    return {
+    # Where the states of all responses are kept, no token is computed, and none of them can be useful.
+    useful = {"useful_tokens": sum(tokens) / sum(computed)} if sum(computed) else {}
+    return useful | {
         "tokens_per_second": sum(tokens) / longest,
         "comparisons_per_second": sum(comparisons) / longest,
-        "useful_tokens": sum(tokens) / max(1, sum(computed)),
         "data_wait": max(waited) / longest,
         "mfu": sum(counted) / (longest * sum(peak)),
         "peak_memory_gib": max(memory) / GIB,

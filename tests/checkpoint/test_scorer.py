@@ -214,3 +214,9 @@ def test_wrong_options_are_named(saved_once, options, message):
 def test_a_model_that_is_not_there_is_named():
     with pytest.raises(BaseRewardError, match="no such folder"):
         basereward.load("runs/none/final")
+
+
+@pytest.mark.parametrize("budget", ["auto", 1.5, True])
+def test_a_budget_that_is_no_number_of_tokens_is_refused(budget):
+    with pytest.raises(ConfigError, match="token_budget: expected a number of tokens"):
+        scorer.check_options("float32", "cpu", token_budget=budget)

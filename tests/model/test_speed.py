@@ -79,3 +79,10 @@ def test_peak_memory_is_in_bytes():
         pytest.skip("the system has no /proc to compare with")
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
     assert devices.peak_memory(torch.device("cpu")) == pytest.approx(int(line.split()[1]) * 1024, rel=0.1)
+
+
+def test_where_nothing_is_computed_no_share_of_it_is_said(monkeypatch):
+    monkeypatch.setattr(speed, "measured_peak", lambda device, dtype: 1e6)
+    meter = Speed(seconds=2.0, comparisons=8)
+    numbers = speed_numbers(meter, Machine(torch.device("cpu"), torch.float32, SIZES, FORWARD))
+    assert "useful_tokens" not in numbers and numbers["comparisons_per_second"] == 4 and numbers["mfu"] == 0
