@@ -62,6 +62,8 @@ class Consistency(Diagnostic):
                 continue
             if changed is not None:
                 members.append((sample, changed))
+        if not members:
+            return None
         results = list(
             subject.scorer.score_comparisons([item for _, item in members], progress=variant.__name__, catch=(DataError,))
         )

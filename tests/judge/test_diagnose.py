@@ -60,10 +60,11 @@ def test_rewards_of_another_model_are_not_taken(tiny_run, file, tmp_path):
     results = read(out, "results.json")
     results["model_files"]["model.safetensors"] = "of another model"
     (out / "results.json").write_text(json.dumps(results))
-    (out / "samples.jsonl").write_text("")
+    lines = (out / "samples.jsonl").read_text()
+    (out / "samples.jsonl").write_text(lines.replace('"category": "a"', '"category": "of another"'))
     (out / "diagnostics.json").write_text("{}")
     assert main(words(tiny_run, file, out, *NO_MODEL_OF_ITS_OWN)) == 0
-    assert len((out / "samples.jsonl").read_text().splitlines()) == 7
+    assert (out / "samples.jsonl").read_text() == lines
     assert main(["evaluate", *words(tiny_run, file, out)[1:]]) == 0
     assert not (out / "diagnostics.json").exists(), "it was about other rewards"
 

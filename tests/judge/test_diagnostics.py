@@ -237,12 +237,12 @@ def test_drift_of_twice_the_rewards_is_a_scale_alone():
 
 
 def test_drift_counts_what_changed():
-    before = [pair(m, name=str(n)) for n, m in enumerate([1.0, 1.0, -1.0, 0.0, 3.0])]
-    now = [pair(m, name=str(n), at=2.0) for n, m in enumerate([1.0, 0.0, 2.0, -1.0, None])]
+    before = [pair(m, name=str(n)) for n, m in enumerate([1.0, 1.0, -1.0, 0.0, 3.0, 1.0])]
+    now = [pair(m, name=str(n), at=2.0) for n, m in enumerate([1.0, 0.0, 2.0, -1.0, None, -1.0])]
     found = Drift().measure(Subject(now, against=before))
-    assert found["pairs"] == {"right_in_both": 1, "lost": 1, "gained": 1, "right_in_none": 1}
-    assert (found["items"], found["items_not_in_both"]) == (4, 2)
-    assert near(found["shift"], 2 + (2 - 1) / 8)
+    assert found["pairs"] == {"right_in_both": 1, "lost": 2, "gained": 1, "right_in_none": 1}
+    assert (found["items"], found["items_not_in_both"]) == (5, 2)
+    assert near(found["shift"], 2 + (1 - 2) / 10)
 
 
 def test_drift_refuses_other_items():
