@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,8 @@ class RewardModel(PreTrainedModel):
     _keep_in_fp32_modules_strict = ["score", "pooling"]
 
     def __init__(self, config: PretrainedConfig, backbone: PreTrainedModel | None = None):
+        # A backbone that is made here gets a config of its own: attention is set in it, and another model may hold the one given.
+        config = config if backbone is not None else copy.deepcopy(config)
         super().__init__(config)
         if not getattr(config, "reward_head", None):
             raise CheckpointError(
