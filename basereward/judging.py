@@ -15,7 +15,7 @@ from basereward.samples import Sample
 TIE_RULE = "strict: a pair counts as correct only when the better response has the greater reward; a tie earns nothing"
 INTERVAL = (
     "95%: percentile bootstrap over prompts; where every prompt is right, or every prompt is wrong, the exact binomial "
-    "(Clopper-Pearson) interval of the number of prompts"
+    "(Clopper-Pearson) interval of the number of prompts, and where all have the same share between, Wilson's"
 )
 OTHER_VIEWS = {"blind_rewards": "blind_accuracy", "shuffled_rewards": "shuffled_accuracy"}
 

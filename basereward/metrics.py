@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -62,7 +63,8 @@ def clustered_interval(
 
     Pairs of one prompt share its difficulty, so resampling them apart would make the interval too narrow. Where every group is
     entirely right, or entirely wrong, all draws are alike and tell nothing: there it is the exact two-sided binomial
-    (Clopper-Pearson) interval of that many groups, which ends at ``((1 - level) / 2) ** (1 / groups)``.
+    (Clopper-Pearson) interval of that many groups, which ends at ``((1 - level) / 2) ** (1 / groups)``. Where every group has the same
+    share between, draws of groups of one size are alike too: there it is Wilson's interval of that share in that many groups.
 
     Args:
         correct: (n,) 0 or 1 for each pair (or a share of it).
@@ -80,7 +82,22 @@ def clustered_interval(
         return bound, 1.0
     if (right_g == 0).all():
         return 0.0, 1 - bound
+    shares = right_g / size_g
+    if (shares == shares[0]).all():
+        return wilson_interval(float(shares[0]), len(shares), level=level)
     return _interval_of_means(sum_g2, level, draws, seed)
+
+
+def wilson_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share of ``n`` (Wilson 1927).
+
+    >>> tuple(round(end, 4) for end in wilson_interval(0.5, 10))
+    (0.2366, 0.7634)
+    """
+    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return middle - half, middle + half
 
 
 def mean_interval(

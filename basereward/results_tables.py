@@ -86,7 +86,7 @@ def failures(samples: Sequence[Sample]) -> list[str]:
     if not failed:
         return []
     more = f"; {len(failed) - SHOWN_FAILURES} more in the file of the items" if len(failed) > SHOWN_FAILURES else ""
-    title = f"{counted(len(failed), 'item')} could not be scored and count as not correct{more}:"
+    title = f"{counted(len(failed), 'item')} could not be scored, counted as not correct{more}:"
     return [title, *(f"  {sample.id}: {sample.error}" for sample in failed[:SHOWN_FAILURES])]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from basereward.benchmarks.base import Benchmark
 from basereward.demo import IMAGE_KINDS, make_comparisons
+from basereward.errors import ConfigError
 from basereward.records import Comparison
 
 VERSION = "1"
@@ -17,6 +18,8 @@ class DemoBenchmark(Benchmark):
     name = "demo"
 
     def __init__(self, num_comparisons: int = 1200, seed: int = 0):
+        if not isinstance(num_comparisons, int) or isinstance(num_comparisons, bool) or num_comparisons < 1:
+            raise ConfigError(f"benchmark.num_comparisons: expected a whole number from 1, found {num_comparisons!r}")
         self.num_comparisons, self.seed = num_comparisons, seed
         self.version = f"{VERSION} (seed {seed}, {num_comparisons} comparisons)"
 

@@ -125,3 +125,11 @@ def test_large_groups_weigh_by_their_pairs():
     assert (low, high) == (0.0, 1.0)
     low, high = clustered_interval([1] * 9 + [0], ["a"] * 9 + ["b"], level=0.2)
     assert (low, high) == (0.9, 0.9)
+
+
+def test_prompts_that_are_all_half_right_do_not_make_the_interval_a_point():
+    """One prompt of two pairs, one of them right: Wilson's interval of one half in one is (1 -+ sqrt(z2 / (1 + z2))) / 2."""
+    low, high = clustered_interval([1, 0], ["a", "a"])
+    width = (3.841458820694124 / 4.841458820694124) ** 0.5
+    assert (low, high) == pytest.approx(((1 - width) / 2, (1 + width) / 2), abs=1e-9)
+    assert clustered_interval([1, 0, 0, 1], ["a", "a", "b", "b"])[0] > low
