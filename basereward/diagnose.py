@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from basereward import checkpoint, scorer
+from basereward.benchmarks.base import Benchmark
 from basereward.compose import to_yaml
 from basereward.config import build
 from basereward.diagnostics.base import Diagnostic, Subject
@@ -23,6 +24,7 @@ from basereward.results_folder import EVAL, RESULTS, model_files
 from basereward.runtime import set_up_logging, write_json
 from basereward.samples import SAMPLES, Sample, read_samples
 from basereward.settings import DiagnoseSettings
+from basereward.significance import places
 
 SETTINGS = DiagnoseSettings
 
@@ -43,7 +45,7 @@ def run(settings: DiagnoseSettings) -> int:
     tasks, missing = read_tasks(make_tasks(settings), settings)
     for name, reason in missing.items():
         print(f"missing: {name}: {reason}")
-    others = [against(settings.against, task.benchmark.name) for task in tasks]
+    others = [against(settings.against, task.benchmark) for task in tasks]
     rm = load(settings) if any(part.needs_model for part in parts.values()) else None
     failed = 0
     for task, other in zip(tasks, others):
@@ -92,7 +94,7 @@ def evaluated(task: Task, settings: DiagnoseSettings) -> list[Sample] | None:
     return samples if same else None
 
 
-def against(place: str | None, benchmark: str) -> list[Sample] | None:
+def against(place: str | None, benchmark: Benchmark) -> list[Sample] | None:
     """The samples of another model: in a folder of results, or in a run that was judged on the same benchmark.
 
     Raises:
@@ -100,11 +102,11 @@ def against(place: str | None, benchmark: str) -> list[Sample] | None:
     """
     if place is None:
         return None
-    folders = (Path(place), Path(place) / EVAL / benchmark, Path(place).parent / EVAL / benchmark)
+    folders = places(Path(place), benchmark.name, benchmark.version)
     file = next((folder / SAMPLES for folder in folders if (folder / SAMPLES).is_file()), None)
     if file is None:
         raise ConfigError(
-            f"against: expected a folder with {SAMPLES}, or a run with {EVAL}/{benchmark}/{SAMPLES}; found neither in {place}; "
+            f"against: expected a folder with {SAMPLES}, or a run with {EVAL}/{benchmark.name}/{SAMPLES}; found neither in {place}; "
             f"make it with basereward evaluate model={place}"
         )
     return read_samples(file)

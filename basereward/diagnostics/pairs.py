@@ -35,14 +35,24 @@ class Pairs:
         """
         return (np.sign(self.margin_P) + 1) / 2
 
+    @property
+    def right_P(self) -> np.ndarray:
+        """1 where the better response has strictly the greater reward, else 0."""
+        return (self.margin_P > 0).astype(np.float64)
+
+    def chosen(self, which: np.ndarray) -> Pairs:
+        """Some of the pairs, by a mask or by numbers."""
+        return Pairs(self.margin_P[which], self.longer_P[which], self.group_P[which])
+
 
 def pairs_of(samples: Sequence[Sample]) -> Pairs:
-    """The pairs of all items that were scored, in order."""
+    """The pairs whose two rewards are numbers, in order; what could not be scored has no margin."""
     rows = [
         (sample.rewards[better] - sample.rewards[worse], sample.lengths[better] - sample.lengths[worse], sample.group)
         for sample in samples
         if sample.rewards is not None
         for better, worse in sample.pairs
+        if np.isfinite(sample.rewards[better]) and np.isfinite(sample.rewards[worse])
     ]
     margins, longer, groups = zip(*rows) if rows else ((), (), ())
     return Pairs(np.array(margins, dtype=float), np.array(longer, dtype=float), np.array(groups, dtype=str))

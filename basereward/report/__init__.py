@@ -5,7 +5,7 @@ comparisons, in ``report.json``), ``render`` makes the page from that and from t
 
 gallery.py          comparisons and rewards -> report.json, or gallery.json of an evaluation
 run_files.py        a run directory -> RunFiles, everything the page shows, read once
-scored_pairs.py     samples.jsonl -> pairs, and their bins by confidence and by length
+scored_pairs.py     scored pairs -> their bins by confidence and by length
 svg.py              numbers -> one chart; its colours stand in charts.css
 panel.py            charts with titles and legends -> figures of a page, or one SVG file
 bars.py             shares with intervals -> bars in plain HTML

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from basereward.diagnostics.pairs import Pairs
 from basereward.report.bars import Bar, bar_chart
 from basereward.report.curve import style_of
 from basereward.report.markup import MINUS, Html, number, percent
 from basereward.report.panel import Panel
-from basereward.report.scored_pairs import Bin, Pairs, by_length, reliability
+from basereward.report.scored_pairs import Bin, by_length, reliability
 from basereward.report.svg import Axis, Chart, axis, signed_log
 
 # Dots of the chart of lengths; of more pairs, so many are drawn at random.

@@ -14,9 +14,9 @@ from statistics import median
 from typing import Any
 
 from basereward.checkpoint import FINAL
+from basereward.diagnostics.pairs import Pairs, pairs_of
 from basereward.errors import DataError
 from basereward.report.markup import is_number
-from basereward.report.scored_pairs import Pairs, pairs_of
 from basereward.results_folder import EVAL, RESULTS
 from basereward.samples import SAMPLES, Sample, read_samples
 

@@ -1,43 +1,18 @@
-"""Samples -> what the charts about calibration and length show of each pair, from samples.jsonl alone."""
+"""Scored pairs -> the bins that the charts about calibration and length show, from samples.jsonl alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from basereward.diagnostics.pairs import Pairs
 from basereward.metrics import clustered_interval
-from basereward.samples import Sample
 
 # Limits of the ranges of a length difference in characters, on both sides of 0.
 LENGTH_LIMITS = (1, 64, 256, 1024)
 # Bins of the reliability curve: at most so many, and each with at least so many pairs where there are enough for two.
 MAX_BINS, MIN_PAIRS = 10, 20
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """All pairs that were scored, as arrays of one length P."""
-
-    margin_P: np.ndarray
-    """Reward of the preferred response minus reward of the other."""
-    longer_P: np.ndarray
-    """Characters of the preferred response minus those of the other."""
-    group_P: np.ndarray
-    """The prompt of the pair."""
-
-    def __len__(self) -> int:
-        return len(self.margin_P)
-
-    @property
-    def right_P(self) -> np.ndarray:
-        """1 where the preferred response has strictly the greater reward, else 0."""
-        return (self.margin_P > 0).astype(np.float64)
-
-    def chosen(self, which: np.ndarray) -> Pairs:
-        """Some of the pairs, by a mask or by numbers."""
-        return Pairs(self.margin_P[which], self.longer_P[which], self.group_P[which])
 
 
 @dataclass(frozen=True)
@@ -54,17 +29,6 @@ class Bin:
     """The median margin."""
 
 
-def pairs_of(samples: Sequence[Sample]) -> Pairs:
-    """The pairs whose two rewards are numbers; what could not be scored has no place on a chart."""
-    rows = []
-    for sample in samples:
-        for better, worse in sample.pairs if sample.rewards is not None else ():
-            a, b = sample.rewards[better], sample.rewards[worse]
-            if np.isfinite(a) and np.isfinite(b):
-                rows.append((a - b, sample.lengths[better] - sample.lengths[worse], sample.group))
-    return Pairs(*(np.array(column) for column in zip(*rows))) if rows else Pairs(*(np.zeros(0),) * 3)
-
-
 def reliability(pairs: Pairs) -> list[Bin]:
     """Pairs in bins of equally many by confidence, sigmoid(|margin|): what a Bradley-Terry model says of its own pick.
 
@@ -76,8 +40,7 @@ def reliability(pairs: Pairs) -> list[Bin]:
     for part in np.array_split(order, max(1, min(MAX_BINS, len(pairs) // MIN_PAIRS))) if len(pairs) else ():
         low, high = confidence_P[part[0]], confidence_P[part[-1]]
         members = pairs.chosen(part)
-        credit_P = members.right_P + 0.5 * (members.margin_P == 0)
-        bins.append(_bin(f"{100 * low:.1f}% to {100 * high:.1f}%", members, credit_P, float(confidence_P[part].mean())))
+        bins.append(_bin(f"{100 * low:.1f}% to {100 * high:.1f}%", members, members.credit_P, float(confidence_P[part].mean())))
     return bins
 
 

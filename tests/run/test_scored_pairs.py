@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from basereward.diagnostics.pairs import Pairs, pairs_of
 from basereward.report.bias import calibration, lengths
-from basereward.report.scored_pairs import MIN_PAIRS, Pairs, by_length, pairs_of, reliability
+from basereward.report.scored_pairs import MIN_PAIRS, by_length, reliability
 from basereward.samples import Sample
 
 
