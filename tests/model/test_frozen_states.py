@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from frozen_models import Calls, decoder, reward_model, together
 
 from basereward import keeping
-from basereward.adapters import choose_parts
-from basereward.backbone import load_backbone
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
 from basereward.frozen.files import entries, kept_files
-from basereward.model import RewardModel
-from basereward.packing import collate
 from basereward.parts import part_of
-from basereward.settings import LoraSettings, OptimSettings, PartsSettings
+from basereward.settings import LoraSettings, PartsSettings
 
-MLP = {"_target_": "basereward.heads.mlp.MLPHead"}
 POOLINGS = {name: {"_target_": f"basereward.pooling.{target}"} for name, target in
             (("last", "last.LastToken"), ("mean", "mean.MeanOfResponse"))}  # fmt: skip
 ATTENTION = {"_target_": "basereward.pooling.attention.AttentionOverResponse"}
@@ -31,36 +27,12 @@ def new_process():
     kept_files.cache_clear()
 
 
-def reward_model(
-    folder: Path, parts: PartsSettings | None = None, *, pooling=None, seed: int = 7, length_norm=False
-) -> RewardModel:
-    backbone = load_backbone(folder)
-    model = RewardModel.from_backbone(backbone, MLP, pooling=pooling or POOLINGS["last"], seed=seed, length_norm=length_norm)
-    choose_parts(model, parts or PartsSettings(train=[]), OptimSettings())
-    return model.eval()
-
-
-def together(encoder: Encoder, comparisons) -> object:
-    return collate([encoder.encode(item) for item in comparisons], encoder.patch_settings)
-
-
-class Calls:
-    """Counts the forward passes of a model's decoder."""
-
-    def __init__(self, model: RewardModel):
-        self.count = 0
-        getattr(model.model, "language_model", model.model).register_forward_pre_hook(self)
-
-    def __call__(self, *_):
-        self.count += 1
-
-
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("length_norm", [False, True])
 def test_rewards_of_known_states(length_norm, pooling, encoder, tiny_folder, cases, tmp_path):
     model = reward_model(tiny_folder, pooling=POOLINGS[pooling], length_norm=length_norm)
     expected = model(together(encoder, cases))
-    kept, calls = keeping.keep_states(model, encoder, root=tmp_path), Calls(model)
+    kept, calls = keeping.keep_states(model, encoder, root=tmp_path), Calls(decoder(model))
     assert torch.equal(model(together(kept, cases)), expected) and calls.count == 1
     pack = together(kept, cases)
     assert pack.num_tokens == 0 and pack.patches is None
@@ -71,7 +43,7 @@ def test_another_head_finds_them(encoder, tiny_folder, cases, tmp_path):
     first, second = reward_model(tiny_folder), reward_model(tiny_folder, seed=8)
     first(together(keeping.keep_states(first, encoder, root=tmp_path), cases))
     kept_files.cache_clear()
-    kept, calls = keeping.keep_states(second, Encoder.from_folder(tiny_folder), root=tmp_path), Calls(second)
+    kept, calls = keeping.keep_states(second, Encoder.from_folder(tiny_folder), root=tmp_path), Calls(decoder(second))
     assert torch.equal(second(together(kept, cases)), second(together(encoder, cases))) and calls.count == 1
 
 
@@ -123,7 +95,7 @@ def test_what_states_depend_on_is_in_their_place(change, encoder, tiny_folder, c
 
 def test_a_file_of_another_shape_is_computed_again(encoder, tiny_folder, cases, tmp_path):
     model = reward_model(tiny_folder)
-    kept, calls = keeping.keep_states(model, encoder, root=tmp_path), Calls(model)
+    kept, calls = keeping.keep_states(model, encoder, root=tmp_path), Calls(decoder(model))
     expected = model(together(kept, cases[:1]))
     file = Path(entries(tmp_path)[0].path)
     kept.states.files.write(kept.states.identity, file.stem, {"states": torch.zeros(1, 3)})

@@ -9,22 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from frozen_models import Calls, reward_model, together, tower
 from model_cases import CASES, compare, picture, turn
 
 from basereward import keeping
-from basereward.adapters import choose_parts
-from basereward.backbone import load_backbone
 from basereward.encode import Encoder
 from basereward.errors import ConfigError
 from basereward.frozen.files import GIB, entries, kept_files
 from basereward.frozen.rounding import from_int8, to_int8
 from basereward.images import ImageError
-from basereward.model import RewardModel
 from basereward.packing import collate
 from basereward.parts import part_of
-from basereward.settings import LoraSettings, OptimSettings, PartsSettings
+from basereward.settings import LoraSettings, PartsSettings
 
-MLP = {"_target_": "basereward.heads.mlp.MLPHead"}
 PARTS = {
     "merger trained": PartsSettings(train=["language_model", "merger"]),
     "merger frozen": PartsSettings(train=["language_model"]),
@@ -53,35 +50,13 @@ def comparisons() -> list:
     return [make() for make in CASES.values()][:8]
 
 
-def reward_model(folder: Path, parts: PartsSettings) -> RewardModel:
-    model = RewardModel.from_backbone(load_backbone(folder), MLP, seed=7)
-    choose_parts(model, parts, OptimSettings())
-    return model.eval()
-
-
-def together(encoder: Encoder, comparisons) -> object:
-    return collate([encoder.encode(item) for item in comparisons], encoder.patch_settings)
-
-
-class Calls:
-    """Counts the forward passes of a model's vision tower."""
-
-    def __init__(self, model: RewardModel):
-        self.count = 0
-        tower = getattr(model.model, "visual", None) or model.model.vision_tower
-        tower.register_forward_pre_hook(self)
-
-    def __call__(self, *_):
-        self.count += 1
-
-
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_rewards_with_kept_features(dtype, parts, seeing, tiny_folder, comparisons, tmp_path):
     model = reward_model(tiny_folder, PARTS[parts])
     expected = model(together(seeing, comparisons))
     kept = keeping.keep_vision(model, seeing, root=tmp_path, dtype=dtype)
-    calls = Calls(model)
+    calls = Calls(tower(model))
     first = model(together(kept, comparisons))
     assert calls.count == 1
     second = model(together(kept, comparisons))
@@ -125,7 +100,7 @@ def test_a_second_process_of_the_same_model_finds_them(seeing, tiny_folder, comp
     first = model(together(keeping.keep_vision(model, seeing, root=tmp_path), paths))
     kept_files.cache_clear()
     again = reward_model(tiny_folder, PARTS["merger trained"])
-    kept, calls = keeping.keep_vision(again, Encoder.from_folder(tiny_folder), root=tmp_path), Calls(again)
+    kept, calls = keeping.keep_vision(again, Encoder.from_folder(tiny_folder), root=tmp_path), Calls(tower(again))
     monkeypatch.setattr(
         "basereward.frozen.vision.load_image", lambda ref: pytest.fail("decoded a picture whose features are kept")
     )
@@ -161,7 +136,7 @@ def test_a_changed_picture_is_another_one(seeing, tiny_folder, tmp_path):
     """The same path, the same size, other pixels."""
     file = tmp_path / "it.png"
     model = reward_model(tiny_folder, PARTS["merger frozen"])
-    kept, calls = keeping.keep_vision(model, seeing, root=tmp_path), Calls(model)
+    kept, calls = keeping.keep_vision(model, seeing, root=tmp_path), Calls(tower(model))
     for seed in (1, 2):
         picture(112, 84, seed).save(file)
         rewards = model(together(kept, one_picture(str(file))))
@@ -209,7 +184,7 @@ def test_the_language_model_and_the_head_are_not_in_their_place(seeing, tiny_fol
 @pytest.mark.parametrize("damage", ["cut short", "empty", "a byte", "another layout"])
 def test_a_damaged_file_is_computed_again(damage, seeing, tiny_folder, tmp_path):
     model = reward_model(tiny_folder, PARTS["merger frozen"])
-    kept, calls = keeping.keep_vision(model, seeing, root=tmp_path), Calls(model)
+    kept, calls = keeping.keep_vision(model, seeing, root=tmp_path), Calls(tower(model))
     image = one_picture(picture(112, 84))
     expected = model(together(kept, image))
     file = Path(entries(tmp_path)[0].path)
