@@ -59,7 +59,8 @@ def test_constraints_pin_every_requirement_within_its_range(setup):
 
 
 def test_extras_stand_alone(setup):
-    assert set(setup["options.extras_require"]) == {"flash", "liger", "qlora", "torchvision", "rl", "serve", "slurm", "dev"}
+    named = {"flash", "liger", "qlora", "torchvision", "rl", "serve", "parallel", "slurm", "search", "dev"}
+    assert set(setup["options.extras_require"]) == named
     assert not any("basereward[" in text for text in setup["options.extras_require"].values())
 
 
