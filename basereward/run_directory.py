@@ -114,8 +114,8 @@ def differing_keys(run_dir: Path, settings: TrainSettings) -> list[tuple[str, An
     """(dotted key, value then, value now) for what differs from the stored config and would change the run."""
     import yaml
 
-    then = dict(_flat(_stored_config(run_dir / CONFIG)))
-    now = dict(_flat(yaml.safe_load(to_yaml(settings))))
+    then = dict(flat(_stored_config(run_dir / CONFIG)))
+    now = dict(flat(yaml.safe_load(to_yaml(settings))))
     keys = [key for key in sorted(then.keys() | now.keys()) if key not in FREE_ON_RESUME]
     return [(key, then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key)]
 
@@ -211,9 +211,10 @@ def _step(line: str) -> float:
         return float("inf")  # a line that a kill cut short
 
 
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of each leaf of a config."""
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
     else:
         yield prefix.removesuffix("."), node

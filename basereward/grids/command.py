@@ -1,0 +1,63 @@
+"""The command line of a grid: which words are the grid's own and which are those of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from basereward.compose import compose, in_quotes
+from basereward.grids.spec import OWN, GridSpec, with_words
+from basereward.grids.values import folder_name, override_key
+
+
+@dataclass
+class GridSettings:
+    """Where a grid lies, and how patient it is."""
+
+    dir: str | None = None
+    """Folder of the grid; ``runs/<name>`` when null."""
+    attempts: int = 2
+    """Starts of a run that fails, in one start of the grid, before the grid goes on without it."""
+
+
+@dataclass
+class AblateSettings:
+    """Everything ``basereward ablate`` reads."""
+
+    ablation: GridSpec = field(default_factory=GridSpec)
+    grid: GridSettings = field(default_factory=GridSettings)
+    status: bool = False
+    """Tell what is done and left; nothing is started."""
+    words: list[str] = field(default_factory=list)
+    """Words of training on the command line; ``arrange`` fills it."""
+
+    @property
+    def spec(self) -> GridSpec:
+        """The grid with the words of the command line."""
+        return with_words(self.ablation, self.words)
+
+    @property
+    def folder(self) -> Path:
+        """The grid's folder."""
+        return Path(self.grid.dir or f"runs/{folder_name(self.ablation.name)}")
+
+
+def arrange(words: Sequence[str]) -> list[str]:
+    """The command line as Hydra composes it: the grid's own words, and those of training as one list.
+
+    >>> arrange(["ablation=heads_tiny", "head=linear,mlp", "run.seed=range(0,3)"])
+    ['ablation=heads_tiny', "words=['head=linear,mlp','run.seed=range(0,3)']"]
+    """
+    own = [word for word in words if override_key(word).partition(".")[0] in OWN]
+    training = ",".join(in_quotes(word) for word in words if word not in own)
+    return [*own, f"words=[{training}]"] if training else own
+
+
+def read_grid(words: Sequence[str]) -> AblateSettings:
+    """The settings of a command line such as ``["ablation=heads_tiny", "run.max_steps=50"]``.
+
+    Raises:
+        ConfigError: as ``compose``.
+    """
+    return compose("ablate", arrange(words), AblateSettings)
