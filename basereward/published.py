@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -120,53 +120,98 @@ def distinct(rows: Iterable[Row]) -> list[Row]:
     return found
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: the model, then a figure for each column, as written."""
+
+    cells: Sequence[str]
+    row: Row | None = None
+    """None for a model of ours."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that were scored by one rule, best first by the leading column, and models of ours in their places."""
+
+    split: str
+    columns: Sequence[str]
+    """Their titles, behind that of the model."""
+    lines: Sequence[Line]
+
+
 def beside_published(numbers: Mapping[str, Any]) -> str:
     """Our results among the published ones, one table for each rule of scoring; empty where nothing is published.
 
     Args:
         numbers: the content of results.json.
     """
-    if numbers["benchmark"] not in names() or numbers["edition"] is None:
+    found = among_published({OURS: numbers})
+    if not found:
         return ""
-    published = read_published(numbers["benchmark"])
+    parts = [
+        f"\npublished, {SPLITS[block.split]}:\n\n{text_table(('model', *block.columns), [line.cells for line in block.lines])}"
+        for block in found
+    ]
+    lines = ["", *remarks(found, numbers), *(f"* {models}: {why}" for models, why in corrections(found))]
+    return "\n".join([*parts, *lines, f"sources, and the figures as printed: {FOLDER / numbers['benchmark']}.yaml"])
+
+
+def among_published(models: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """One block for each rule of scoring; none where nothing is published.
+
+    Args:
+        models: name -> content of results.json, all of one benchmark; those on a file that only has its name are left out.
+    """
+    models = {name: numbers for name, numbers in models.items() if numbers.get("edition") is not None}
+    benchmark = next((str(numbers.get("benchmark")) for numbers in models.values()), None)
+    if benchmark not in names():
+        return []
+    published = read_published(benchmark)
     rows = distinct(row for row in published.rows if row.kind == "results")
-    blocks = []
-    for split, words in SPLITS.items():
-        if members := [row for row in rows if row.split == split]:
-            blocks.append(f"\npublished, {words}:\n\n{block(published, members, ours(published.columns, split, numbers))}")
-    return "\n".join([*blocks, *legend(rows, numbers)])
+    by_split = {split: [row for row in rows if row.split == split] for split in SPLITS}
+    return [made_block(published, split, members, models) for split, members in by_split.items() if members]
 
 
-def block(published: Published, rows: Sequence[Row], own: Mapping[str, float]) -> str:
-    """One table, best first by the leading column, with ours in its place."""
+def made_block(published: Published, split: str, rows: Sequence[Row], models: Mapping[str, Mapping[str, Any]]) -> Block:
+    """One table, sorted."""
+    own = {name: ours(published.columns, split, numbers) for name, numbers in models.items()}
     columns = [name for name in published.columns if any(name in row.values for row in rows)]
-    lines = [(row.corrected.get(columns[0]), (row.model, *cells(row, columns, own))) for row in rows]
-    our_cells = (f"{own[name]:.2f}" if name in own else "-" for name in columns)
-    lines.append((own.get(columns[0]), (OURS, *our_cells)))
+    comparable = {name for found in own.values() for name in found}
+    lines = [(row.corrected.get(columns[0]), Line((row.model, *cells(row, columns, comparable)), row)) for row in rows]
+    for model, found in own.items():
+        figures = (f"{found[name]:.2f}" if name in found else "-" for name in columns)
+        lines.append((found.get(columns[0]), Line((model, *figures))))
     lines.sort(key=lambda line: -line[0] if line[0] is not None else 1)
-    return text_table(("model", *(published.columns[name]["title"] for name in columns)), [line for _, line in lines])
+    return Block(split, [published.columns[name]["title"] for name in columns], [line for _, line in lines])
 
 
-def cells(row: Row, columns: Sequence[str], own: Mapping[str, float]) -> list[str]:
+def cells(row: Row, columns: Sequence[str], comparable: Container[str]) -> list[str]:
     """Brackets around what cannot be compared with our row, `*` behind corrected and `?` behind doubtful figures."""
     shown = []
     for name in columns:
         value = row.corrected.get(name)
         mark = "*" if name in row.correction.get("values", {}) else "?" if name in row.doubtful else ""
         text = "-" if value is None else f"{value:.2f}{mark}"
-        shown.append(text if name in own or value is None else f"({text})")
+        shown.append(text if name in comparable or value is None else f"({text})")
     return shown
 
 
-def legend(rows: Sequence[Row], numbers: Mapping[str, Any]) -> list[str]:
-    """What the marks mean, why figures were corrected, and why our row may be no result of this benchmark."""
-    lines = ["", "(in brackets): not to be compared with our row"]
+def remarks(blocks: Iterable[Block], numbers: Mapping[str, Any]) -> list[str]:
+    """What the marks mean, and why our row may be no result of this benchmark."""
+    lines = ["(in brackets): not to be compared with our row"]
     if numbers["edition"] != "official":
         lines.append(f"our row is of another edition than theirs: {numbers['edition']}")
-    if numbers["placeholders"]:
+    if numbers.get("placeholders"):
         lines.append("our row is no result of this benchmark: it was reached with generated pictures")
-    for why in dict.fromkeys(row.correction["why"] for row in rows if row.correction):
-        lines.append(f"* {', '.join(row.model for row in rows if row.correction.get('why') == why)}: {why}")
-    if any(row.doubtful for row in rows):
+    if any(line.row.doubtful for block in blocks for line in block.lines if line.row):
         lines.append("? no whole number of pairs or prompts gives this figure, or it contradicts another; printed as published")
-    return [*lines, f"sources, and the figures as printed: {FOLDER / numbers['benchmark']}.yaml"]
+    return lines
+
+
+def corrections(blocks: Iterable[Block]) -> list[tuple[str, str]]:
+    """(models, why figures of theirs were corrected), each reason once."""
+    models: dict[str, list[str]] = {}
+    for row in (line.row for block in blocks for line in block.lines if line.row):
+        if row.correction:
+            models.setdefault(row.correction["why"], []).append(row.model)
+    return [(", ".join(of), why) for why, of in models.items()]

@@ -24,8 +24,8 @@ class Distribution(Diagnostic):
         each), and of margins; `within_prompts`, the share of the variance of rewards that is within prompts, which is all that a
         comparison uses; `histogram` of better and worse.
         """
-        scored = [sample for sample in subject.samples if sample.rewards is not None]
-        if not len(subject.pairs):
+        scored = [sample for sample in subject.samples if sample.rewards is not None and np.isfinite(sample.rewards).all()]
+        if not any(sample.pairs for sample in scored):
             return None
         rewards = np.concatenate([sample.rewards for sample in scored])
         within = np.concatenate([np.array(sample.rewards) - np.mean(sample.rewards) for sample in scored])

@@ -38,7 +38,7 @@ class Slices(Diagnostic):
         owners = [(sample, pair) for sample in subject.samples for pair in sample.pairs]
         longer = [sample.lengths[better] - sample.lengths[worse] for sample, (better, worse) in owners]
         found = {
-            "margin": self._by_size([(abs(p.better - p.worse), p) for p in pairs if not p.failed]),
+            "margin": self._by_size([(abs(p.better - p.worse), p) for p in pairs if np.isfinite(p.better - p.worse)]),
             "length": self._by_length(longer, pairs),
             "category": [(sample.category or "(none)", judged) for (sample, _), judged in zip(owners, pairs)],
             "source": [(sample.source or "(none)", judged) for (sample, _), judged in zip(owners, pairs)],
@@ -57,9 +57,9 @@ class Slices(Diagnostic):
 
     def _by_length(self, longer: Sequence[int], pairs: Sequence[Judged]) -> Named:
         order = sorted(zip(longer, pairs), key=lambda entry: entry[0])
-        return [(self._length_name(difference), judged) for difference, judged in order]
+        return [(self.length_name(difference), judged) for difference, judged in order]
 
-    def _length_name(self, difference: int) -> str:
+    def length_name(self, difference: int) -> str:
         """The range of how much longer the better response is."""
         size, word = abs(difference), "longer" if difference > 0 else "shorter"
         low = max((limit for limit in self.length_limits if limit <= size), default=None)

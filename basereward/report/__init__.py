@@ -5,12 +5,17 @@ comparisons, in ``report.json``), ``render`` makes the page from that and from t
 
 gallery.py          comparisons and rewards -> report.json, or gallery.json of an evaluation
 run_files.py        a run directory -> RunFiles, everything the page shows, read once
-scored_pairs.py     scored pairs -> their bins by confidence and by length
+scored_pairs.py     diagnostics.json, or rewards alone -> findings; pairs by length
 svg.py              numbers -> one chart; its colours stand in charts.css
 panel.py            charts with titles and legends -> figures of a page, or one SVG file
-bars.py             shares with intervals -> bars in plain HTML
+bars.py             shares or differences with intervals -> bars in plain HTML
 curve.py            metrics -> charts over steps, of one run or several
-bias.py             pairs -> charts of calibration and of lengths
+bias.py             findings -> charts of calibration, rewards and lengths, accuracy by slices
+altered.py          findings -> bars of styles; the same written otherwise, length, drift
+best_of_n.py        curves over N -> charts
+diagnosed.py        the findings of one evaluation -> their part of its section
+published_rows.py   results -> models of ours among published rows
+paired.py           an evaluation against another -> bars and a table
 training.py         RunFiles and charts -> the section about training
 evaluations.py      the evaluations of a run -> their section
 values.py           any JSON -> tables

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from basereward.report.altered import styles
 from basereward.report.bars import Bar, bar_chart, interval_words
-from basereward.report.bias import accuracy_by_length, calibration
+from basereward.report.best_of_n import curves
+from basereward.report.bias import accuracy_by, calibration
 from basereward.report.curve import overlaid, style_of
+from basereward.report.diagnosed import SLICES
 from basereward.report.document import layout
 from basereward.report.evaluations import remarks, share_bar
 from basereward.report.markup import DASH, Html, is_number, join, notice, number, percent, short, table, tag
 from basereward.report.mistakes import mistakes
+from basereward.report.paired import against_first
 from basereward.report.panel import figures
+from basereward.report.published_rows import published_rows
 from basereward.report.run_files import Evaluation, RunFiles
-from basereward.report.scored_pairs import MIN_PAIRS
-from basereward.report.values import cell
+from basereward.report.values import cell, if_fits, short_version
+
+# Findings that are drawn for several runs.
+SHARED = ("calibration", "slices", "probes")
 
 Runs = Mapping[str, RunFiles]
 # (benchmark, version) -> run -> its evaluation.
@@ -92,7 +99,7 @@ def benchmarks(runs: Runs, judged: Judged) -> Html:
 
 def _title(key: tuple[str, str], judged: Judged) -> str:
     name, version = key
-    return f"{name} {version}" if sum(other == name for other, _ in judged) > 1 else name
+    return f"{name} {short_version(version)}" if sum(other == name for other, _ in judged) > 1 else name
 
 
 def _legend(runs: Runs) -> list[tuple[str, str]]:
@@ -115,10 +122,35 @@ def _benchmark(title: str, found: Mapping[str, Evaluation], runs: Runs) -> Html:
         ]
         parts.append(bar_chart(f"{title}: accuracy by category", rows, legend=_legend(runs)))
     parts.append(_accuracies(title, found, list(categories)))
-    pairs = {name: found[name].pairs for name in runs if name in found and len(found[name].pairs) >= MIN_PAIRS}
-    if len(pairs) == len(runs):  # a colour is the place of a run, so a chart without one of them would mislead
-        parts += [figures([calibration(pairs)]), accuracy_by_length(pairs)]
+    parts += [
+        if_fits(published_rows, {name: each.results for name, each in found.items()}),
+        against_first(title, found, {name: place for place, name in enumerate(runs)}),
+    ]
+    if len(found) == len(runs):  # a colour is the place of a run, so a chart without one of them would mislead
+        parts += _findings({name: found[name] for name in runs})
     return tag("div", *parts, class_="benchmark")
+
+
+def _findings(found: Mapping[str, Evaluation]) -> Iterator[Html | None]:
+    """What all of them have of the charts of a single run, over each other."""
+    yield if_fits(curves, {name: each.results.get("own") or {} for name, each in found.items()})
+    of = {key: {name: each.findings[key] for name, each in found.items() if key in each.findings} for key in SHARED}
+    whole = {key: numbers for key, numbers in of.items() if len(numbers) == len(found)}
+    if "calibration" in whole:
+        yield if_fits(_calibration, whole["calibration"])
+    if "slices" in whole:
+        title, note = SLICES["length"]
+        yield if_fits(accuracy_by, "length", title, whole["slices"], note)
+    if "probes" in whole:
+        yield if_fits(styles, whole["probes"])
+
+
+def _calibration(runs: Mapping[str, Mapping[str, Any]]) -> Html:
+    """The curves, and their errors in a table."""
+    keys = {"ece": "ECE", "brier": "Brier", "log_loss": "log loss", "temperature": "temperature"}
+    rows = [(name, *(number(of[key]) for key in keys)) for name, of in runs.items()]
+    content = table(("run", *keys.values()), rows, caption="Errors of confidence", numbers=range(1, 5), sortable=True)
+    return join([figures([calibration(runs)]), content])
 
 
 def _remarks(found: Mapping[str, Evaluation]) -> Iterator[Html]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from basereward.report.bars import Bar, bar_chart, interval_words
-from basereward.report.bias import accuracy_by_length, calibration, lengths
+from basereward.report.best_of_n import curves
+from basereward.report.diagnosed import diagnosed
 from basereward.report.gallery_section import gallery_section
 from basereward.report.markup import DASH, Html, folded, is_number, join, notice, number, percent, table, tag
-from basereward.report.panel import figures
+from basereward.report.paired import against
+from basereward.report.published_rows import published_rows
 from basereward.report.run_files import Evaluation, RunFiles
-from basereward.report.scored_pairs import MIN_PAIRS
-from basereward.report.values import values
+from basereward.report.values import if_fits, short_version, values
 
 # Keys of results.json -> what stands above their column. Those that no row has are left out.
 COLUMNS = {
@@ -26,6 +27,7 @@ COLUMNS = {
     "shuffled_accuracy": "images of others",
 }
 COUNTS = ("n", "ties", "wrong", "failed")
+THIS = "this model"
 OTHER_VIEWS = {"blind_accuracy": "images removed", "shuffled_accuracy": "images of others"}
 
 
@@ -50,17 +52,17 @@ def evaluation(found: Evaluation) -> Html:
     results = found.results
     title = [found.name]
     if results.get("version") is not None:
-        title.append(tag("small", f" version {results['version']}"))
+        title.append(tag("small", f" version {short_version(results['version'])}"))
     parts = [
         tag("h3", *title),
         *map(notice, remarks(results)),
         *_categories(found),
         _baselines(results),
-        *_charts(found),
         *_own(results),
+        if_fits(published_rows, {THIS: results}),
+        if_fits(against, found),
+        *diagnosed(found),
     ]
-    if found.diagnostics:
-        parts.append(folded("Diagnostics", values(found.diagnostics, f"Diagnostics on {found.name}")))
     if found.gallery:
         parts.append(folded(f"Mistakes on {found.name}, with their pictures", gallery_section(found.gallery, "this model")))
     return tag("div", *parts, class_="benchmark")
@@ -133,16 +135,7 @@ def _baselines(results: Mapping[str, Any]) -> Html | None:
     return tag("p", words, class_="hint")
 
 
-def _charts(found: Evaluation) -> Iterator[Html]:
-    """What samples.jsonl shows: calibration and lengths."""
-    if len(found.pairs) < MIN_PAIRS:
-        return
-    pairs = {found.name: found.pairs}
-    yield figures([calibration(pairs), lengths(found.pairs)])
-    yield accuracy_by_length(pairs)
-
-
-def _own(results: Mapping[str, Any]) -> Iterator[Html]:
+def _own(results: Mapping[str, Any]) -> Iterator[Html | None]:
     """The benchmark's numbers by its own rules."""
     official = results.get("official")
     if isinstance(official, Mapping) and is_number(official.get("value")):
@@ -150,6 +143,8 @@ def _own(results: Mapping[str, Any]) -> Iterator[Html]:
         yield tag(
             "p", "By the benchmark's own rule (", str(rule), "): ", tag("strong", percent(official["value"])), class_="official"
         )
+    if isinstance(results.get("own"), Mapping):
+        yield if_fits(curves, {THIS: results["own"]})
     for key, title in (
         ("own", "Numbers of its own"),
         ("legacy", "By a split that papers have used in place of the official one"),

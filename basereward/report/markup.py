@@ -60,12 +60,13 @@ def clean(text: str) -> str:
 def number(value: object, digits: int = 3, *, signed: bool = False) -> str:
     """A number with that many decimals and thousands apart; a dash for what is absent or not finite.
 
-    >>> number(1234.5, 1), number(-0.25, 2), number(float("nan")), number(None)
-    ('1,234.5', '−0.25', '–', '–')
+    >>> number(1234.5, 1), number(-0.25, 2), number(-0.001, 2), number(float("nan")), number(None)
+    ('1,234.5', '−0.25', '0.00', '–', '–')
     """
     if not is_number(value):
         return DASH
-    return f"{value:{'+' if signed else ''},.{digits}f}".replace("-", MINUS)
+    rounded = round(value, digits) + 0.0  # no minus before zeros
+    return f"{rounded:{'+' if signed else ''},.{digits}f}".replace("-", MINUS)
 
 
 def percent(value: object) -> str:
@@ -95,6 +96,7 @@ def table(
     caption: str,
     numbers: Iterable[int] = (),
     total: Iterable[object] | None = None,
+    marked: Iterable[int] = (),
     sortable: bool = False,
 ) -> Html:
     """A table that scrolls sideways by itself where the screen is narrow.
@@ -104,17 +106,17 @@ def table(
         caption: what the table shows; read out, not shown.
         numbers: columns that are set right-aligned.
         total: a last row, which sorting leaves where it is.
+        marked: numbers of rows that are set off from the others.
         sortable: whether the page's script makes the head sort the rows.
     """
-    head, right = list(head), set(numbers)
+    head, right, apart = list(head), set(numbers), set(marked)
     style = ["num" if column in right else None for column, _ in enumerate(head)]
 
-    def cells(row: Iterable[object]) -> Html:
-        return tag(
-            "tr", *(tag("td" if k else "th", cell, class_=style[k], scope=None if k else "row") for k, cell in enumerate(row))
-        )
+    def cells(row: Iterable[object], kind: str | None = None) -> Html:
+        found = (tag("td" if k else "th", cell, class_=style[k], scope=None if k else "row") for k, cell in enumerate(row))
+        return tag("tr", *found, class_=kind)
 
-    body = [cells(row) for row in rows]
+    body = [cells(row, "marked" if place in apart else None) for place, row in enumerate(rows)]
     foot = tag("tfoot", cells(total)) if total is not None else None
     titles = tag("tr", *(tag("th", cell, class_=style[k], scope="col") for k, cell in enumerate(head)))
     sorts = "sortable" if sortable and len(body) > 1 else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from basereward.report.gallery import WRONG, verdict_of
 from basereward.report.gallery_section import card_list
-from basereward.report.markup import Html, is_number, join, table, tag
+from basereward.report.markup import Html, folded, is_number, join, table, tag
 from basereward.report.run_files import Evaluation
 from basereward.samples import Sample
 
@@ -40,8 +40,9 @@ def _benchmark(name: str, found: Mapping[str, Evaluation]) -> Iterator[Html]:
     yield table(head, rows, caption=f"Who is right where on {name}", numbers=(1, 2), sortable=True)
     entries = list(_entries(found, margins))
     if entries:
-        yield tag("p", CARDS, class_="hint")
-        yield card_list(entries)
+        yield folded(
+            f"{len(entries)} items of {name} that some got wrong", join([tag("p", CARDS, class_="hint"), card_list(entries)])
+        )
 
 
 def pattern(margins: Mapping[str, Mapping[str, float | None]], item: str) -> str:

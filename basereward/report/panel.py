@@ -32,7 +32,7 @@ def figure(panel: Panel) -> Html:
 
 def figures(panels: Sequence[Panel]) -> Html:
     """Panels beside one another, as many as the screen has room for."""
-    return tag("div", *map(figure, panels), class_="charts")
+    return tag("div", *map(figure, panels), class_="charts three" if len(panels) == 3 else "charts")
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> Html | None:

@@ -17,8 +17,10 @@ from basereward.checkpoint import FINAL
 from basereward.diagnostics.pairs import Pairs, pairs_of
 from basereward.errors import DataError
 from basereward.report.markup import is_number
+from basereward.report.scored_pairs import findings
 from basereward.results_folder import EVAL, RESULTS
 from basereward.samples import SAMPLES, Sample, read_samples
+from basereward.significance import AGAINST
 
 GALLERY, EVAL_GALLERY, DIAGNOSTICS = "report.json", "gallery.json", "diagnostics.json"
 
@@ -39,11 +41,18 @@ class Evaluation:
     """gallery.json; see `gallery.gallery`."""
     diagnostics: Mapping[str, Any]
     """diagnostics.json of `basereward diagnose`."""
+    against: Mapping[str, Any]
+    """against.json: `significance.compared` with the evaluation that `against=` named."""
 
     @cached_property
     def pairs(self) -> Pairs:
         """What was scored, for charts."""
         return pairs_of(self.samples)
+
+    @cached_property
+    def findings(self) -> Mapping[str, Any]:
+        """Name of a diagnostic -> its numbers."""
+        return findings(self.samples, self.pairs, self.diagnostics)
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,8 @@ def read_evaluations(run_dir: Path) -> list[Evaluation]:
 
 def _read_evaluation(folder: Path, results: Mapping[str, Any]) -> Evaluation:
     name = str(results.get("benchmark") or folder.name)
-    return Evaluation(name, results, _samples(folder / SAMPLES), _json(folder / EVAL_GALLERY), _json(folder / DIAGNOSTICS))
+    shown = (_json(folder / file) for file in (EVAL_GALLERY, DIAGNOSTICS, AGAINST))
+    return Evaluation(name, results, _samples(folder / SAMPLES), *shown)
 
 
 def _samples(file: Path) -> Sequence[Sample]:

@@ -1,66 +1,55 @@
-"""Scored pairs -> the bins that the charts about calibration and length show, from samples.jsonl alone."""
+"""Scored pairs -> what the charts about sureness and lengths show. Bins and ranges are those of the diagnostics."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from basereward.diagnostics.base import Diagnostic, Subject
+from basereward.diagnostics.calibration import Calibration
+from basereward.diagnostics.distribution import Distribution
 from basereward.diagnostics.pairs import Pairs
-from basereward.metrics import clustered_interval
+from basereward.diagnostics.slices import Slices
+from basereward.samples import Sample
 
-# Limits of the ranges of a length difference in characters, on both sides of 0.
-LENGTH_LIMITS = (1, 64, 256, 1024)
-# Bins of the reliability curve: at most so many, and each with at least so many pairs where there are enough for two.
-MAX_BINS, MIN_PAIRS = 10, 20
+# Fewer pairs than this show nothing.
+MIN_PAIRS = 20
+# Diagnostics that need nothing but rewards, so that a page has them without `basereward diagnose`, with the settings of its YAML.
+FROM_REWARDS: Mapping[str, type[Diagnostic]] = {"slices": Slices, "calibration": Calibration, "distribution": Distribution}
 
 
 @dataclass(frozen=True)
-class Bin:
-    """Pairs of one kind: how many, the share that is right and its interval."""
+class Range:
+    """Pairs whose better response is longer, or shorter, by some range of characters."""
 
     name: str
     n: int
-    right: float
-    interval: tuple[float, float]
     at: float
-    """Of the curve: the mean confidence. Of lengths: the median difference."""
+    """The median difference in characters."""
     margin: float
     """The median margin."""
 
 
-def reliability(pairs: Pairs) -> list[Bin]:
-    """Pairs in bins of equally many by confidence, sigmoid(|margin|): what a Bradley-Terry model says of its own pick.
-
-    A tie, of which the model says a half, counts as half right here, and only here.
-    """
-    confidence_P = 1 / (1 + np.exp(-np.abs(pairs.margin_P)))
-    order = np.argsort(confidence_P, kind="stable")
-    bins = []
-    for part in np.array_split(order, max(1, min(MAX_BINS, len(pairs) // MIN_PAIRS))) if len(pairs) else ():
-        low, high = confidence_P[part[0]], confidence_P[part[-1]]
-        members = pairs.chosen(part)
-        bins.append(_bin(f"{100 * low:.1f}% to {100 * high:.1f}%", members, members.credit_P, float(confidence_P[part].mean())))
-    return bins
+def findings(samples: Sequence[Sample], pairs: Pairs, diagnosed: Mapping[str, Any]) -> dict[str, Any]:
+    """Name of a diagnostic -> its numbers: those of diagnostics.json, and where it has none, what rewards alone tell."""
+    found: dict[str, Any] = {}
+    if len(pairs) >= MIN_PAIRS:
+        subject = Subject(samples, None, None, None)
+        found = {name: numbers for name, kind in FROM_REWARDS.items() if (numbers := kind().measure(subject)) is not None}
+    return found | diagnosed
 
 
-def by_length(pairs: Pairs) -> list[Bin]:
+def by_length(pairs: Pairs) -> list[Range]:
     """Pairs by how much longer the preferred response is, the shortest first; ranges without pairs are left out."""
-    edges = [*LENGTH_LIMITS, np.inf]
-    sides = {}
-    for sign, word in ((-1, "shorter"), (1, "longer")):
-        size_P = sign * pairs.longer_P
-        ranges = [(_range(low, high, word), (size_P >= low) & (size_P < high)) for low, high in zip(edges, edges[1:])]
-        sides[sign] = ranges
-    found = [*reversed(sides[-1]), ("the same", pairs.longer_P == 0), *sides[1]]
-    members = ((name, pairs.chosen(which)) for name, which in found if which.any())
-    return [_bin(name, part, part.right_P, float(np.median(part.longer_P))) for name, part in members]
+    name_of = Slices().length_name
+    members: dict[str, list[int]] = {}
+    for place in np.argsort(pairs.longer_P, kind="stable").tolist():
+        members.setdefault(name_of(int(pairs.longer_P[place])), []).append(place)
+    return [_range(name, pairs.chosen(np.array(places))) for name, places in members.items()]
 
 
-def _bin(name: str, pairs: Pairs, right_P: np.ndarray, at: float) -> Bin:
-    interval = clustered_interval(right_P, pairs.group_P.tolist())
-    return Bin(name, len(pairs), float(right_P.mean()), interval, at, float(np.median(pairs.margin_P)))
-
-
-def _range(low: float, high: float, word: str) -> str:
-    return f"{low:,}+ {word}" if high == np.inf else f"{low:,} to {high - 1:,} {word}"
+def _range(name: str, pairs: Pairs) -> Range:
+    return Range(name, len(pairs), float(np.median(pairs.longer_P)), float(np.median(pairs.margin_P)))

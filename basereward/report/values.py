@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from basereward.report.markup import DASH, MINUS, Html, is_number, join, table, tag
 
@@ -10,6 +13,10 @@ from basereward.report.markup import DASH, MINUS, Html, is_number, join, table, 
 MAX_DEPTH = 4
 # Rows of a list that are shown; a page is not the file.
 MAX_ROWS = 60
+
+Made = TypeVar("Made")
+
+logger = logging.getLogger(__name__)
 
 
 def values(found: Mapping[str, object], caption: str, depth: int = 0) -> Html:
@@ -46,6 +53,15 @@ def cell(value: object) -> str:
     return str(value)
 
 
+def if_fits(make: Callable[..., Made | None], *found: Any) -> Made | None:
+    """What is made of content of a file; None, with a line in the log, where the file is not of the shape that is expected."""
+    try:
+        return make(*found)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        logger.warning("%s: %s: %s; the report leaves it out", make.__name__, type(error).__name__, error)
+        return None
+
+
 def _is_group(value: object) -> bool:
     """Whether it needs a table of its own."""
     if isinstance(value, Mapping):
@@ -78,6 +94,15 @@ def _matrix(rows: Mapping[object, Mapping[str, object]], caption: str, *, has_na
 
 def _all_short(rows: Sequence[tuple[str, str]]) -> bool:
     return all(len(value) < 24 for _, value in rows)
+
+
+def short_version(version: object) -> str:
+    """The version of a benchmark in few characters; a hash is in full in its file.
+
+    >>> short_version("1 (seed 0)"), short_version("sha256:" + 64 * "a")
+    ('1 (seed 0)', 'sha256:aaaaaaaaaaaa')
+    """
+    return re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1", str(version))
 
 
 def _words(key: object) -> str:

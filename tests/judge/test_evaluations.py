@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from evaluation_script import recomputed
 from PIL import Image
 
 from basereward import checkpoint, cli, scored
@@ -20,7 +18,6 @@ from basereward.model import RewardModel
 from basereward.samples import read_samples
 from basereward.scorer import Scorer
 
-ROOT = Path(__file__).resolve().parents[2]
 LINEAR = {"_target_": "basereward.heads.linear.LinearHead"}
 
 
@@ -165,16 +162,6 @@ def test_a_group_is_one_command(runs, rows, tmp_path, monkeypatch, capsys):
         tmp_path / "out" / "vl_rewardbench"
     )
     assert cli.main([*words, "--dry-run"]) == 0
-
-
-def script() -> str:
-    text = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    return next(iter(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)))
-
-
-def recomputed(out: Path) -> dict:
-    done = subprocess.run([sys.executable, "-c", script(), str(out / "samples.jsonl")], capture_output=True, check=True)
-    return json.loads(done.stdout)
 
 
 def agree(out: Path) -> None:

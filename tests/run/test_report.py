@@ -7,10 +7,12 @@ import hashlib
 import io
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluation_script import recomputed
 from html_pages import Page, widths
 from PIL import Image
 
@@ -249,11 +251,15 @@ def test_training_and_evaluation_write_it(small):
     judge = compose("evaluate", [f"model={run_dir}", "benchmark=demo", "benchmark.num_comparisons=12"], EvaluateSettings)
     assert evaluate.run(judge) == 0
     page = Page(run_dir / "report.html")
-    accuracy = json.loads((run_dir / "eval" / "demo" / "results.json").read_text())["accuracy"]
+    found = recomputed(run_dir / "eval" / "demo")
+    n = sum(found.get(key, 0) for key in ("correct", "ties", "wrong", "failed"))
     (row,) = [row for row in page.cell_rows() if ">all<" in row]
-    assert f"{100 * accuracy:.1f}%" in row and len(page.all("article")) == 24  # 12 of the validation set, 12 of the benchmark
+    cells = re.findall(r">([^<>]+)</", row)
+    assert cells[:3] == ["all", str(n), f"{100 * found['accuracy']:.1f}%"]
+    assert cells[4:7] == [str(found.get(key, 0)) for key in ("ties", "wrong", "failed")]
+    assert len(page.all("article")) == 24  # 12 of the validation set, 12 of the benchmark
     shown = json.loads((run_dir / "eval" / "demo" / "gallery.json").read_text())
-    assert shown["num_scored"] == 12 and len(page.all("svg")) == 4 + 2
+    assert shown["num_scored"] == 12 and len(page.all("svg")) == 4 + 3
 
 
 @pytest.mark.parametrize("width", [360, 1200])

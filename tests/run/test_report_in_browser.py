@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,31 @@ from report_files import add_evaluation, items
 from test_report import ATTACK, make_run
 
 from basereward.report import render, render_comparison
+from basereward.samples import read_samples
+from basereward.significance import compared
 
 WIDTHS = (360, 1200)
+CURVES = {
+    "best_of_n": [
+        {"n": n, "picked": 0.5, "interval_95": [0.4, 0.6], "random": 0.4, "majority": None, "oracle": 0.9} for n in (1, 64, 1024)
+    ]
+}
+
+
+def add_findings(folder: Path) -> None:
+    """What a comparison with itself and a diagnosis leave, under names as wide as they get."""
+    samples = read_samples(folder / "samples.jsonl")
+    other = {"other": "runs/" + "x" * 200, "other_model": ATTACK}
+    (folder / "against.json").write_text(json.dumps(other | compared(samples, samples)))
+    style = {"change": 1.0, "interval_95": [-1234.5, 1234.5], "in_margins": 0.5, "raised": 0.5, "beats_worse": 0.5}
+    probes = {
+        "items": 1,
+        "failed": 0,
+        "typical_margin": 0.001,
+        "original_beats_worse": 1.0,
+        "styles": {"y" * 80: style, ATTACK: style},
+    }
+    (folder / "diagnostics.json").write_text(json.dumps({"probes": probes, "against": ATTACK}))
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +55,8 @@ def pages(tmp_path_factory) -> dict[str, Path]:
                 "own": {"a" * 80: {"b" * 80: 0.5, "c": 1}, ATTACK: 1},
             }
             add_evaluation(runs[name], items(benchmark, 60), margins, benchmark, **more)
+            add_findings(runs[name] / "eval" / benchmark)
+        add_evaluation(runs[name], items("x", 60), margins, "vl_rewardbench", edition="official", own=CURVES)
     return {"run": render(next(iter(runs.values()))), "comparison": render_comparison(runs, folder / "comparison.html")}
 
 

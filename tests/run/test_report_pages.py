@@ -60,7 +60,7 @@ def test_bars_and_table_hold_the_numbers_of_the_file(runs, comparisons):
         assert f"left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%" in page.source
     assert "A model that prefers the longer answer: 41.4%; the shorter one: 44.9%." in page.text
     titles = [found["aria-label"].partition(".")[0] for found in page.all("svg")][4:]
-    assert titles == ["Calibration", "Reward difference by how much longer the preferred answer is"]
+    assert titles == ["Calibration", "Rewards", "Reward difference by how much longer the preferred answer is"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_comparison_puts_runs_beside_one_another(runs, tmp_path):
     results = [json.loads((run / "eval" / "bench" / "results.json").read_text()) for run in runs]
     for of in results:
         assert f"{100 * of['accuracy']:.1f}%" in page.text
-    found = {row[0]: row for row in rows(page, "benchmarks")}
+    found = {row[0]: row for row in rows(page, "benchmarks") if len(row) == 4 + len(CATEGORIES)}
     for name, of in zip(("first", "second <2>"), results):
         shares = [f"{100 * of['categories'][category]['accuracy']:.1f}%" for category in CATEGORIES]
         assert found[name][-3:] == shares

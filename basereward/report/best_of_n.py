@@ -1,0 +1,80 @@
+"""The benchmark's own curves over N -> charts: what the pick among N responses is worth, of one run or of several over each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from basereward.report.curve import style_of
+from basereward.report.markup import Html, is_number, number, percent
+from basereward.report.panel import Panel, figures
+from basereward.report.svg import Axis, Chart, axis
+
+Rows = Sequence[Mapping[str, Any]]
+# Ways to pick that are not the model's -> how they are drawn; the same for all models.
+OTHERS = {"oracle": "s2 dashed", "majority": "s3 dashed", "random": "s7 dashed"}
+
+
+def curves(runs: Mapping[str, Mapping[str, Any]]) -> Html | None:
+    """Both curves, as far as all runs have them; None without any.
+
+    Args:
+        runs: name -> `own` of results.json, in the order of their colours.
+    """
+    panels = []
+    if all(own.get("best_of_n") for own in runs.values()):
+        panels.append(accuracy({name: own["best_of_n"] for name, own in runs.items()}))
+    if all(own.get("over_optimisation") for own in runs.values()):
+        panels.append(gold({name: own["over_optimisation"] for name, own in runs.items()}))
+    return figures(panels) if panels else None
+
+
+def accuracy(runs: Mapping[str, Rows]) -> Panel:
+    """How often the pick is correct."""
+    note = "Over all subsets of N responses of a prompt, with 95% intervals. An oracle is right where any of the N is."
+    return _panel("Best of N: how often the pick is correct", runs, "picked", percent, _whole_percent, "correct", note)
+
+
+def gold(runs: Mapping[str, Rows]) -> Panel:
+    """The mean gold score of the pick."""
+    last = next(iter(runs.values()))[-1]
+    note = (
+        "A curve that falls while N grows is a model that is followed further than it is right. Picking among "
+        f"{last['n']:,} moves at most {number(last['kl'], 2)} nats from what was sampled."
+    )
+    return _panel("Best of N: gold score of the pick", runs, "gold", number, lambda value: f"{value:.3g}", "gold score", note)
+
+
+def _whole_percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+def _panel(title: str, runs: Mapping[str, Rows], key: str, form, tick_form, name: str, note: str) -> Panel:
+    """A line with its interval for each run, and the other ways to pick of the first."""
+    common = next(iter(runs.values()))
+    others = {other: style for other, style in OTHERS.items() if all(is_number(row.get(other)) for row in common)}
+    values = [row[key] for rows in runs.values() for row in rows] + [row[other] for row in common for other in others]
+    values += [end for rows in runs.values() for row in rows for end in row["interval_95"]]
+    words = "; ".join(
+        f"{run}: {_words(rows, key, form)}" if len(runs) > 1 else _words(rows, key, form) for run, rows in runs.items()
+    )
+    chart = Chart(_sizes(runs), axis(values, tick_form, name), f"{title}, over N: {words}.")
+    for other, style in others.items():
+        chart.line([(row["n"], row[other]) for row in common], style)
+    for place, rows in enumerate(runs.values()):
+        points = [(row["n"], row[key]) for row in rows]
+        chart.band([(row["n"], *row["interval_95"]) for row in rows], style_of(place)).line(points, style_of(place))
+        chart.dots(points, style_of(place), 3.2)
+    mine = [(style_of(place), run if len(runs) > 1 else "this model") for place, run in enumerate(runs)]
+    return Panel(title, chart, [*mine, *((style, other) for other, style in others.items())], note)
+
+
+def _sizes(runs: Mapping[str, Rows]) -> Axis:
+    """N, on which equal steps are doublings."""
+    found = sorted({row["n"] for rows in runs.values() for row in rows})
+    return Axis(found[0], found[-1], found, lambda n: f"{n:,.0f}", "N", math.log2)
+
+
+def _words(rows: Rows, key: str, form) -> str:
+    return ", ".join(f"{form(row[key])} at N = {row['n']:,}" for row in rows)
