@@ -21,8 +21,9 @@ from basereward.published import beside_published
 from basereward.records import Comparison
 from basereward.report import render, write_gallery
 from basereward.report.run_files import DIAGNOSTICS
-from basereward.results_folder import EVAL, RESULTS, default_folder, folder_of_version, model_files
+from basereward.results_folder import EVAL, RESULTS, check_model_of, default_folder, folder_of_version, model_files
 from basereward.results_tables import group_table, told
+from basereward.run_lock import lock, unlock
 from basereward.runtime import environment, set_up_logging, write_json
 from basereward.samples import SAMPLES, Sample
 from basereward.scored import Items, score_into
@@ -119,7 +120,9 @@ def read_task(task: Task, settings: EvaluateSettings) -> Task:
     if settings.images == "generate":
         comparisons, placeholders = with_generated(comparisons)
     check_pictures(task.benchmark, comparisons)
-    place = folder_of_version(task.place, task.benchmark.version, is_given=settings.out is not None)
+    is_given = settings.out is not None
+    place = folder_of_version(task.place, task.benchmark.version, is_given=is_given, overwrite=settings.overwrite)
+    check_model_of(place, settings.model, overwrite=settings.overwrite)
     return Task(task.node, task.benchmark, place, comparisons, placeholders)
 
 
@@ -140,9 +143,9 @@ def with_other(task: Task, settings: EvaluateSettings) -> Task:
 
 
 def check_pictures(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> None:
-    """Refuses a copy without its pictures at the start; single ones that are missing are failures of their items."""
+    """Refuses a copy without its pictures at the start; some that are missing, or those of a few items, are failures of their items."""
     gone, total = missing_images(comparisons)
-    if not total or gone < total:
+    if not total or gone < total or 2 * sum(bool(item.images) for item in comparisons) <= len(comparisons):
         return
     example = next(ref for item in comparisons for ref in item.images)
     card = benchmark.recipe.card if benchmark.recipe is not None else None
@@ -154,7 +157,21 @@ def check_pictures(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> N
 
 
 def evaluate(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[str, Any]:
-    """One benchmark: scores, numbers, files, and what is printed."""
+    """One benchmark: scores, numbers, files, and what is printed.
+
+    Raises:
+        RunInUse: another process is writing results there.
+    """
+    task.place.mkdir(parents=True, exist_ok=True)
+    lock(task.place, key="out", does="evaluates into")
+    try:
+        return judged(task, rm, settings)
+    finally:
+        unlock(task.place)
+
+
+def judged(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[str, Any]:
+    """The numbers of a benchmark, written and printed."""
     benchmark, out = task.benchmark, task.place
     others = shuffled(task.comparisons, settings.seed) if settings.shuffled else None
     items = Items(task.comparisons, task.placeholders, others, settings.blind, benchmark.meta_keys)
@@ -202,7 +219,7 @@ def header(task: Task, rm: scorer.Scorer, settings: EvaluateSettings, files: Map
     """What the numbers depend on."""
     benchmark = task.benchmark
     return {
-        "benchmark": benchmark.name, "version": benchmark.version, "n_expected": num_expected(benchmark),
+        "benchmark": benchmark.name, "version": benchmark.version, "n_expected": num_expected(benchmark), "notes": list(benchmark.notes),
         "model": str(checkpoint.resolve(settings.model)), "config_sha256": files.get("config.json"), "model_files": dict(files),
         "dtype": settings.dtype, "device": str(rm.model.device), "images": settings.images, "libraries": environment()["libraries"],
     }  # fmt: skip

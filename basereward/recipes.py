@@ -88,9 +88,14 @@ class Recipe:
         if self.on_missing_image not in ON_MISSING_IMAGE:
             close = near_matches(str(on_missing_image), ON_MISSING_IMAGE)
             raise ConfigError(f"on_missing_image: expected drop, fail or keep; found {on_missing_image!r}; {close}")
-        self.check_images = self.check_images and self.on_missing_image != "keep"
+        if self.on_missing_image == "keep":
+            self.keep_missing_images()
         self.source = source
         self.rows_in_files = 0
+
+    def keep_missing_images(self) -> None:
+        """Looks at no image and leaves out no row, as `on_missing_image="keep"` does."""
+        self.on_missing_image, self.check_images = "keep", False
 
     def files(self) -> list[Path]:
         """The files that are read, for their rows and for the hash in the manifest.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from pathlib import Path
+from typing import Any
 
 from basereward import checkpoint
 from basereward.errors import ConfigError
@@ -13,6 +15,8 @@ from basereward.runtime import file_hash
 from basereward.samples import SAMPLES
 
 RESULTS, EVAL = "results.json", "eval"
+
+log = logging.getLogger(__name__)
 
 
 def default_folder(model: str, name: str) -> Path:
@@ -24,23 +28,48 @@ def default_folder(model: str, name: str) -> Path:
     raise ConfigError(f"out: {model} is not in a run directory here, so there is no place for the results; add out=<folder>")
 
 
-def folder_of_version(out: Path, version: str, *, is_given: bool) -> Path:
+def folder_of_version(out: Path, version: str, *, is_given: bool, overwrite: bool = False) -> Path:
     """``out``, or, where it holds results on other data and was not asked for by name, ``<out>-<8 digits of the version's hash>``.
 
+    Args:
+        overwrite: results on other data may be replaced in the folder that was asked for.
+
     Raises:
-        ConfigError: the folder that was asked for holds results on other data, or a ``samples.jsonl`` that no evaluation wrote.
+        ConfigError: the folder that was asked for holds results on other data, or files that no evaluation wrote.
     """
-    found = version_in(out)
+    found, is_ours = version_in(out), (out / RESULTS).is_file() and kept(out) is not None
     if is_given and found is None and (out / SAMPLES).exists() and not part_of(out / SAMPLES)[1].exists():
         found = f"a {SAMPLES} that belongs to no {RESULTS}"
-    if found in (None, version):
+    if found in (None, version) or (is_given and is_ours and overwrite):
         return out
     if not is_given:
         return folder_of_version(beside_it(out, version), version, is_given=True)
+    replace = ", or replace them with overwrite=true" if is_ours else "; overwrite=true replaces evaluations alone"
+    what = f"results on version {found}" if is_ours else found
     raise ConfigError(
-        f"out: expected a new folder, or one with results on version {version}, found {out} with {found}; choose another folder, "
-        "or remove this one"
+        f"out: expected a new folder, or one with results on version {version}; found {out} with {what}; choose another folder{replace}"
     )
+
+
+def check_model_of(out: Path, model: str, *, overwrite: bool) -> None:
+    """Says so where results of another state of the model are replaced, and refuses to replace those of another model.
+
+    Raises:
+        ConfigError: without ``overwrite``.
+    """
+    before = kept(out)
+    if before is None:
+        return
+    name, other = str(checkpoint.resolve(model)), before.get("model")
+    files = model_files(model)
+    if files == before.get("model_files") and (files or name == other):
+        return
+    if name != other and not overwrite:
+        raise ConfigError(
+            f"out: expected a new folder, or one with results of {name}; found {out} with those of another model, {other}; choose "
+            "another folder, or replace them with overwrite=true"
+        )
+    log.info("%s: the results of %s are replaced", out, other if name != other else f"an earlier state of {name}")
 
 
 def beside_it(out: Path, version: str) -> Path:
@@ -50,13 +79,19 @@ def beside_it(out: Path, version: str) -> Path:
 
 def version_in(out: Path) -> str | None:
     """Which data the results in a folder are about; ``None`` where there are none."""
-    results_file = out / RESULTS
-    if not results_file.is_file():
+    if not (out / RESULTS).is_file():
         return None
+    results = kept(out)
+    return f"a {RESULTS} of another kind" if results is None else str(results["version"])
+
+
+def kept(out: Path) -> dict[str, Any] | None:
+    """The results in a folder; None where there are none, or something else bears their name."""
     try:
-        return str(json.loads(results_file.read_text(encoding="utf-8"))["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"a {RESULTS} of another kind"
+        results = json.loads((out / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return results if isinstance(results, dict) and "version" in results else None
 
 
 def model_files(model: str | Path) -> dict[str, str]:

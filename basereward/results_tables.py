@@ -21,9 +21,9 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def between(interval: Sequence[float]) -> str:
+def between(interval: Sequence[float | None]) -> str:
     """An interval for a table."""
-    return f"{percent(interval[0])} to {percent(interval[1])}"
+    return "-" if None in interval else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
 def table(numbers: Mapping[str, Any]) -> str:
@@ -63,7 +63,7 @@ def _cell(value: object) -> str:
 
 def remarks(numbers: Mapping[str, Any]) -> list[str]:
     """The headline by the benchmark's own rule, and what makes the numbers other ones than they seem."""
-    lines = []
+    lines = list(numbers.get("notes", ()))
     if (edition := numbers["edition"]) not in (None, "official"):
         lines.append(f"edition: {edition}")
     if numbers["verified_on"] == "reference only":

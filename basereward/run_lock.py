@@ -1,4 +1,4 @@
-"""One process at a time trains into a run's directory; the system gives the lock back when the process ends, however it ends."""
+"""One process at a time writes into a folder; the system gives the lock back when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ _held: dict[Path, IO[str]] = {}
 
 
 class RunInUse(ConfigError):
-    """Another process trains into the directory."""
+    """Another process writes into the directory."""
 
 
-def lock(run_dir: Path) -> None:
+def lock(run_dir: Path, *, key: str = "run.dir", does: str = "trains into") -> None:
     """Takes the directory for this process until it ends; nothing where it has it already.
+
+    Args:
+        key: of the setting that names it, for the message.
+        does: what another process may not do there at the same time.
 
     Raises:
         RunInUse: another process has it.
@@ -38,8 +42,8 @@ def lock(run_dir: Path) -> None:
         process = file.read().strip()
         file.close()
         raise RunInUse(
-            f"run.dir: expected a directory that no other process trains into, {run_dir} is in use by process {process or '?'}. "
-            "Wait for it or end it, or choose another run.dir."
+            f"{key}: expected a directory that no other process {does}, {run_dir} is in use by process {process or '?'}. "
+            f"Wait for it or end it, or choose another {key}."
         ) from error
     except OSError:  # a file system without locks
         file.close()

@@ -216,13 +216,13 @@ class EvaluateSettings:
     shuffled: bool = False
     """Also score with the images of another item."""
     seed: int = 0
-    """Of the shuffling."""
     images: str = "read"
     """read: an image that is not there is a failure of its item; generate: a drawn one stands in its place, counted in the result."""
     missing: str = "fail"
     """Benchmarks of a group whose rows are not at hand: fail before anything is scored, or skip and list them."""
     out: str | None = None
     """Folder of the results; ``<run>/eval/<benchmark>`` when null. Of a group, the folder that holds one for each."""
+    overwrite: bool = False
     against: str | None = None
     """Results to compare with, item by item: their folder, or a run that was judged on the same version of the benchmark."""
     dtype: str = "float32"

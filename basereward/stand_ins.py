@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from basereward.archives import split_reference
+from basereward.archives import ArchiveError, NoMember, opened, split_reference
 from basereward.records import Comparison, image_key
 
 SIDE, BLOCKS = 112, 7
@@ -20,11 +20,18 @@ SIDE, BLOCKS = 112, 7
 
 
 def is_missing(ref: object) -> bool:
-    """Whether an image is a file, or lies in an archive, that is not there."""
+    """Whether an image is a file, or a member of an archive, that is not there; what is there and broken is not missing."""
     if not isinstance(ref, str | os.PathLike):
         return False
     inside = split_reference(os.fspath(ref))
-    return not os.path.exists(inside[0] if inside else ref)
+    if inside is None:
+        return not os.path.exists(ref)
+    try:
+        return opened(inside[0]).index.find(inside[1]) is None
+    except NoMember:
+        return True
+    except ArchiveError:
+        return False
 
 
 def missing_images(comparisons: Sequence[Comparison]) -> tuple[int, int]:

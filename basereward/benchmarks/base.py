@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ class Benchmark:
             category that an edition lacks.
         verified_on: "real rows", or "reference only" where the rows were not at hand when it was written.
         meta_keys: what `numbers` needs of a comparison's `meta`; kept in samples.jsonl.
+        key: of the config node that it was built from, for messages.
+        notes: what reading found that the numbers do not show, in sentences; known once the comparisons were read.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Benchmark:
     editions: Mapping[str, Mapping[str, int | None]] = {}
     verified_on: str | None = None
     meta_keys: Sequence[str] = ()
+    key: str = "benchmark"
+    notes: Sequence[str] = ()
 
     def comparisons(self) -> list[Comparison]:
         """The items, in a fixed order, each with an id of its own, and a category where the benchmark has them."""
@@ -52,9 +57,18 @@ class Benchmark:
 
 
 def judge(benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
-    """All numbers of a benchmark: what `results.json` holds of its samples."""
+    """All numbers of a benchmark: what `results.json` holds of its samples; None for those that nothing was there to make of."""
     numbers = {"official": None, "own": {}, "legacy": None} | benchmark.numbers(samples)
-    return results(samples) | {"edition": edition(benchmark, samples), "verified_on": benchmark.verified_on} | numbers
+    return _finite(results(samples) | {"edition": edition(benchmark, samples), "verified_on": benchmark.verified_on} | numbers)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None in the place of nan, which JSON has not."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def edition(benchmark: Benchmark, items: Iterable[Sample | Comparison]) -> str | None:

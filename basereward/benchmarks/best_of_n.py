@@ -29,6 +29,11 @@ COLUMNS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "answers": ("a text", lambda value: isinstance(value, str)),
 }
 
+NOTHING_TO_TELL = (
+    "no prompt has both a right and a wrong response (or, without `correct`, two gold scores): accuracy cannot be measured, and "
+    "every pick is worth the same by them"
+)
+
 
 class SampledRows(Custom):
     """Rows of sampled responses; their pairs are every correct with every wrong one, or by gold score where nothing says correct."""
@@ -68,12 +73,20 @@ class BestOfN(CustomBenchmark):
         rows = SampledRows(path, image_root=image_root, source="best_of_n", keep_ties=True)
         super().__init__(rows.path, name=name, recipe=rows)
 
+    def comparisons(self) -> list[Comparison]:
+        """All rows; `notes` says where none of them tells a model from another."""
+        found = super().comparisons()
+        if not any(item.pairs for item in found):
+            self.notes = [*self.notes, NOTHING_TO_TELL]
+        return found
+
     def numbers(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """`best_of_n` and `over_optimisation`, one row for each N, as far as the columns are there in every row."""
         own: dict[str, Any] = {}
         official = None
         if samples and all("correct" in sample.meta for sample in samples):
             own["best_of_n"] = accuracy_curve(samples)
+        if "best_of_n" in own and any(len(set(sample.meta["correct"])) > 1 for sample in samples):
             last = own["best_of_n"][-1]
             official = {"rule": f"accuracy of the pick among {last['n']}", "value": last["picked"]}
         scored = [sample for sample in samples if sample.rewards is not None]

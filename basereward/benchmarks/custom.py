@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from basereward.accounts import read
@@ -13,8 +14,11 @@ from basereward.config import build
 from basereward.data_settings import CUSTOM
 from basereward.errors import ConfigError
 from basereward.named_recipes import recipe_node
+from basereward.problems import in_words
 from basereward.recipes import Recipe
 from basereward.records import Comparison
+
+SHOWN_COPIES = 5
 
 
 class CustomBenchmark(Benchmark):
@@ -24,12 +28,17 @@ class CustomBenchmark(Benchmark):
     name: of the results' folder; the file's name without ending when ``None``.
     recipe: how to read files in another shape: a name of ``conf/recipe``; ``{recipe: <name>, text_only: true}``, with keys of the
         recipe; or the node of a recipe of one's own (``_target_``), with the same ``path``.
+
+    No picture is looked at when the file is read: one that is missing or broken is a failure of its item when that is scored, as in
+    `PublicBenchmark`, unless the keys of the recipe say what becomes of it (``on_missing_image``).
     """
 
     def __init__(
         self, path: str, *, image_root: str | None = None, name: str | None = None, recipe: str | Mapping | Recipe | None = None
     ):
         self.recipe = recipe if isinstance(recipe, Recipe) else _recipe(recipe, path, image_root)
+        if not (isinstance(recipe, Mapping) and "on_missing_image" in recipe):
+            self.recipe.keep_missing_images()
         if isinstance(recipe, Recipe) and recipe.path != os.path.expanduser(path):
             raise ConfigError(
                 f"benchmark.recipe: expected a recipe that reads benchmark.path={path}; found one that reads {recipe.path}; "
@@ -39,10 +48,29 @@ class CustomBenchmark(Benchmark):
         self.version = path
 
     def comparisons(self) -> list[Comparison]:
-        """All rows; a bad row is an error, never left out in silence."""
+        """All rows; a bad row is an error, never left out in silence, and `notes` tells of rows that are there twice."""
         data = read(self.recipe, on_error="fail")
         self.version = f"sha256:{data.manifest['sha256']}" if data.manifest.get("sha256") else self.version
-        return with_own_ids(data.comparisons)
+        comparisons = with_own_ids(data.comparisons)
+        dropped = data.manifest["dropped"]
+        self.notes = [f"left out by the recipe: {in_words(dropped)}"] if dropped else []
+        self.notes += copies_in_words(comparisons)
+        return comparisons
+
+
+def copies_in_words(comparisons: Sequence[Comparison]) -> list[str]:
+    """A sentence about items that are the same but for their ids: prompt, pictures, responses and which of them is better."""
+    alike: dict[tuple, list[str]] = defaultdict(list)
+    for item in comparisons:
+        pairs = frozenset((item.responses[pair.better], item.responses[pair.worse]) for pair in item.pairs)
+        alike[item.group, tuple(sorted(item.responses)), pairs].append(item.id)
+    found = [" = ".join(ids) for ids in alike.values() if len(ids) > 1]
+    if not found:
+        return []
+    more = f"; and {len(found) - SHOWN_COPIES} more" if len(found) > SHOWN_COPIES else ""
+    times = sum(text.count(" = ") for text in found)
+    what = "same prompt, pictures, responses and label"
+    return [f"copies of another item ({what}), counted like any other: {times:,}; {'; '.join(found[:SHOWN_COPIES])}{more}"]
 
 
 def _recipe(given: str | Mapping | None, path: str, image_root: str | None) -> Recipe:

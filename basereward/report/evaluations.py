@@ -80,6 +80,7 @@ def share_bar(results: Mapping[str, Any], style: str = "s0") -> Bar:
 
 def remarks(results: Mapping[str, Any]) -> Iterator[str]:
     """What has to be known before these numbers are put beside others."""
+    yield from results.get("notes") or ()
     edition = results.get("edition")
     if edition not in (None, "official"):
         yield f"These are not the rows of the official edition: {edition}."

@@ -207,7 +207,7 @@ def test_results_come_last_and_whole(run_dir, tmp_path, monkeypatch):
     pairs, out = write_rows(tmp_path / "pairs.jsonl", ROWS), tmp_path / "out"
     evaluate.run(judge(run_dir, pairs, out=str(out)))
     before = {file.name: file.read_bytes() for file in out.iterdir()}
-    assert set(before) == {"samples.jsonl", "results.json", "gallery.json"}
+    assert set(before) == {"samples.jsonl", "results.json", "gallery.json", ".lock"}
     right = runtime.write_bytes
 
     def write_bytes(path, data):

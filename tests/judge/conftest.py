@@ -19,8 +19,18 @@ MLP = {"_target_": "basereward.heads.mlp.MLPHead", "activation": "tanh"}
 @pytest.fixture(scope="session")
 def tiny_run(tiny_folder, tmp_path_factory) -> Path:
     """`<run>/final`, not to be written to; results go to a folder that the test names."""
-    model = RewardModel.from_backbone(load_backbone(tiny_folder), MLP, seed=3).eval()
-    run_dir = tmp_path_factory.mktemp("run")
+    return make_run(tiny_folder, tmp_path_factory.mktemp("run"), seed=3)
+
+
+@pytest.fixture(scope="session")
+def other_run(tiny_folder, tmp_path_factory) -> Path:
+    """As `tiny_run`, with another head."""
+    return make_run(tiny_folder, tmp_path_factory.mktemp("other"), seed=4)
+
+
+def make_run(tiny_folder: Path, run_dir: Path, seed: int) -> Path:
+    """A run directory with a model of random weights."""
+    model = RewardModel.from_backbone(load_backbone(tiny_folder), MLP, seed=seed).eval()
     probe = [parse_row(row, where=f"probe:{n}") for n, row in enumerate(rows())]
     checkpoint.save(model, Encoder.from_folder(tiny_folder), run_dir / checkpoint.FINAL, probe=probe)
     return run_dir

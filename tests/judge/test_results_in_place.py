@@ -1,0 +1,104 @@
+"""A folder that holds results already: whose they are, what may replace them, and two processes at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from run_rows import write
+
+from basereward.cli import main
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write(tmp_path / "data")
+
+
+def words(model, file, *more: str) -> list[str]:
+    return ["evaluate", f"model={model}", "benchmark=custom", f"benchmark.path={file}", "device=cpu", *more]
+
+
+def results(folder) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "diagnose"])
+def test_results_of_another_model_are_refused(tiny_run, other_run, file, tmp_path, capsys, stage):
+    out = tmp_path / "out"
+    assert main(words(tiny_run, file, f"out={out}")) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert main([stage, *words(other_run, file, f"out={out}")[1:]]) == 2
+    told = capsys.readouterr().err
+    assert f"those of another model, {tiny_run / 'final'}" in told and "overwrite=true" in told
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert main([stage, *words(other_run, file, f"out={out}", "overwrite=true")[1:]]) == 0
+    assert results(out)["model"] == str(other_run / "final")
+    assert f"the results of {tiny_run / 'final'} are replaced" in capsys.readouterr().err
+
+
+def test_the_same_model_elsewhere_is_the_same_model(tiny_run, file, tmp_path, capsys):
+    shutil.copytree(tiny_run, tmp_path / "moved")
+    main(words(tiny_run, file, f"out={tmp_path / 'out'}"))
+    assert main(words(tmp_path / "moved", file, f"out={tmp_path / 'out'}")) == 0
+    assert "replaced" not in capsys.readouterr().err
+
+
+def test_another_state_of_a_run_takes_the_place_of_its_results_and_says_so(tiny_run, other_run, file, tmp_path, capsys):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    assert main(words(tmp_path / "run", file)) == 0
+    shutil.rmtree(tmp_path / "run" / "final")
+    shutil.copytree(other_run / "final", tmp_path / "run" / "final")
+    assert main(words(tmp_path / "run", file)) == 0
+    assert capsys.readouterr().err.count("are replaced") == 1
+    found = [results(tmp_path / "run" / "eval" / "rows")["model_files"], results_files(other_run, file, tmp_path)]
+    assert found[0] == found[1]
+
+
+def results_files(run, file, tmp_path) -> dict:
+    main(words(run, file, f"out={tmp_path / 'fresh'}"))
+    return results(tmp_path / "fresh")["model_files"]
+
+
+def test_results_on_other_data_are_replaced_only_when_asked(tiny_run, file, tmp_path, capsys):
+    out = tmp_path / "out"
+    main(words(tiny_run, file, f"out={out}"))
+    file.write_text("\n".join(file.read_text().splitlines()[:5]))
+    assert main(words(tiny_run, file, f"out={out}")) == 2
+    assert "results on version" in (told := capsys.readouterr().err) and "overwrite=true" in told
+    assert main(words(tiny_run, file, f"out={out}", "overwrite=true")) == 0 and results(out)["num_comparisons"] == 5
+
+
+@pytest.mark.parametrize(("name", "content"), [("results.json", "[]"), ("results.json", '{"a": 1}'), ("samples.jsonl", "mine")])
+def test_files_that_no_evaluation_wrote_are_never_replaced(tiny_run, file, tmp_path, capsys, name, content):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text(content)
+    assert main(words(tiny_run, file, f"out={out}", "overwrite=true")) == 2
+    assert "overwrite=true replaces evaluations alone" in capsys.readouterr().err and (out / name).read_text() == content
+
+
+def holder(out) -> subprocess.Popen:
+    """A process that writes a line once it has the folder, and ends when it is written to."""
+    take = (
+        f"from basereward.run_lock import lock; from pathlib import Path; lock(Path({str(out)!r})); print(1, flush=True); input()"
+    )
+    return subprocess.Popen([sys.executable, "-c", take], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_second_process_is_told_and_touches_nothing(tiny_run, file, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    with holder(out) as other:
+        assert other.stdout.readline() == "1\n"
+        assert main(words(tiny_run, file, f"out={out}")) == 2
+        told = capsys.readouterr().err
+        assert "out: expected a directory that no other process evaluates into" in told and str(other.pid) in told
+        assert [path.name for path in out.iterdir()] == [".lock"]
+        other.communicate("\n")
+    assert main(words(tiny_run, file, f"out={out}")) == 0
+    with holder(out) as other:
+        assert other.communicate("\n")[0] == "1\n", "this process, which goes on, has given it back"
