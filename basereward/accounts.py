@@ -86,6 +86,7 @@ class Reader:
         on_error: "fail" ends, after the last row, with one error that lists the problems of all rows; "skip" leaves those rows out
             and counts them by their first problem.
         progress: shows a bar for long files.
+        may_skip: whether whoever reads can leave rows out when asked to (`data.on_error=skip`), for the advice.
 
     Attributes:
         manifest: rows_read = used + the sum of dropped, by reason, and what is known of the source; None before the end.
@@ -96,11 +97,11 @@ class Reader:
         DataError: the files or columns are not there, or the recipe drops every row.
     """
 
-    def __init__(self, recipe: Recipe, *, on_error: str = "fail", progress: bool = True) -> None:
+    def __init__(self, recipe: Recipe, *, on_error: str = "fail", progress: bool = True, may_skip: bool = True) -> None:
         if on_error not in ON_ERROR:
             known = near_matches(str(on_error), ON_ERROR)
             raise ConfigError(f"on_error: expected {' or '.join(ON_ERROR)}; found {on_error!r}; {known}")
-        self.recipe, self.on_error, self.progress = recipe, on_error, progress
+        self.recipe, self.on_error, self.progress, self.may_skip = recipe, on_error, progress, may_skip
         self.manifest: dict | None = None
         self.problems: list[Problem] = []
 
@@ -123,10 +124,11 @@ class Reader:
     def _finish(self, used: int) -> None:
         self.problems.sort(key=lambda problem: _place(problem.where))
         if self.problems and (self.on_error == "fail" or not used):
-            advice = "nothing was used; correct the rows"
-            # The only stage that can leave rows out is training; judging on fewer rows than the file has would mislead.
-            skip = ", or leave them out of training with data.on_error=skip"
-            advice += skip if self.on_error == "fail" else ": no other row is left"
+            # Judging on fewer rows than the file has would mislead.
+            skip = (
+                ", or leave them out of training with data.on_error=skip" if self.may_skip else ", or take them out of the file"
+            )
+            advice = "nothing was used; correct the rows" + (skip if self.on_error == "fail" else ": no other row is left")
             raise BadRows(self.problems, title=f"{self._num_rows:,} read from {self.recipe.path}", advice=advice)
         if not used:
             found = f"{counted(self._num_rows, 'row')}, dropped: {in_words(self._dropped)}"
@@ -135,9 +137,9 @@ class Reader:
         self.manifest = _manifest(self.recipe, self._num_rows, self._dropped, used)
 
 
-def read(recipe: Recipe, *, on_error: str = "fail") -> SourceData:
+def read(recipe: Recipe, *, on_error: str = "fail", may_skip: bool = True) -> SourceData:
     """All comparisons of a recipe at once, with the account of `Reader`."""
-    reader = Reader(recipe, on_error=on_error)
+    reader = Reader(recipe, on_error=on_error, may_skip=may_skip)
     comparisons = list(reader)
     return SourceData(comparisons, reader.manifest or {}, reader.problems)
 

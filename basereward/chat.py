@@ -100,7 +100,10 @@ class ChatFormat:
         ]
 
     def _token_ids(self, texts: list[str]) -> list[list[int]]:
-        return self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"] if texts else []
+        if not texts:
+            return []
+        # How long a text may be is checked where it is known; the tokenizer's own warning knows neither the model nor the row.
+        return self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
 
     def _response_text(self, response: str) -> str:
         return self.defuse(response.removesuffix(END_OF_TURN))

@@ -12,6 +12,7 @@ from basereward.benchmarks.base import Benchmark, judge, num_expected
 from basereward.benchmarks.group import members
 from basereward.compose import to_yaml
 from basereward.errors import ConfigError, DataError, near_matches
+from basereward.hub import Unreachable, unreachable
 from basereward.overlap.known import content_of
 from basereward.overlap_beside import overlap_lines, overlap_numbers, overlap_of_run
 from basereward.part_files import part_of
@@ -96,18 +97,34 @@ def read_tasks(tasks: Sequence[Task], settings: EvaluateSettings) -> tuple[list[
     Raises:
         DataError: rows that are not at hand, with how to fetch them.
     """
-    found, missing = [], {}
+    found, missing, no_network = [], {}, False
     for task in tasks:
         try:
+            if no_network:
+                refuse_hub(task.benchmark)
             found.append(read_task(task, settings))
         except BadRows:
             raise
+        except Unreachable as error:
+            missing[task.benchmark.name] = error.for_key(f"{task.benchmark.key}.path")
+            no_network = no_network or error.no_network
         except DataError as error:
             missing[task.benchmark.name] = str(error)
     if missing and (settings.missing == "fail" or not found):
-        reasons = "\n".join(f"{name}: {reason}" if len(tasks) > 1 else reason for name, reason in missing.items())
+        reasons = "\n".join(f"{name}: {reason}" for name, reason in missing.items())
         raise DataError(f"{reasons}\nmissing=skip judges on the others" if found else reasons)
     return found, missing
+
+
+def refuse_hub(benchmark: Benchmark) -> None:
+    """Where a dataset before could not be had for want of a network, the next one is not waited for.
+
+    Raises:
+        Unreachable: the benchmark's rows are on the Hub.
+    """
+    if benchmark.recipe is not None and benchmark.recipe.data.is_hub:
+        why = "not tried, as there was no way to the one before; HF_HUB_OFFLINE=1 takes what the cache holds"
+        raise unreachable(benchmark.recipe.card, why)
 
 
 def read_task(task: Task, settings: EvaluateSettings) -> Task:
@@ -151,8 +168,8 @@ def check_pictures(benchmark: Benchmark, comparisons: Sequence[Comparison]) -> N
     card = benchmark.recipe.card if benchmark.recipe is not None else None
     fetch = f"fetch them ({card.fetch_command()}) and set " if card is not None and card.hub_id else "set "
     raise DataError(
-        f"{benchmark.name}: expected the pictures of the items; found none of {counted(total, 'file')}, such as {example}; {fetch}"
-        "benchmark.image_root; or judge without them: images=generate draws others in their place, and the result says so"
+        f"expected the pictures of the items; found none of {counted(total, 'file')}, such as {example}; {fetch}"
+        f"{benchmark.key}.image_root; or judge without them: images=generate draws others in their place, and the result says so"
     )
 
 

@@ -47,7 +47,23 @@ def commit_on_hub(card: Card) -> str | None:
         return None
 
 
-def unreachable(card: Card, error: object) -> DataError:
+class Unreachable(DataError):
+    """A dataset of the Hub that could not be read.
+
+    Attributes:
+        no_network: the Hub itself could not be reached, so that asking it for another dataset would take as long and end alike.
+    """
+
+    def __init__(self, told: str, folder: str, *, no_network: bool) -> None:
+        self.told, self.folder, self.no_network = told, folder, no_network
+        super().__init__(self.for_key("path"))
+
+    def for_key(self, key: str) -> str:
+        """The message, where the copy is to be named under another dotted key."""
+        return f"{self.told}; then give {key}={self.folder}"
+
+
+def unreachable(card: Card, error: object) -> Unreachable:
     """The error that says how to fetch a dataset where there is a network."""
     revision = f" at revision {card.revision}" if card.revision else ""
     offline = any(
@@ -55,10 +71,9 @@ def unreachable(card: Card, error: object) -> DataError:
     )
     found = f"offline mode (HF_HUB_OFFLINE) and no copy in the cache ({error})" if offline else f"no way to it ({error})"
     command = card.fetch_command()
-    advice = (
-        f"check the name and the network, or fetch it where there is one: {command}; then give path={command.rpartition(' ')[2]}"
-    )
-    return DataError(f"expected the dataset {card.hub_id}{revision} of the Hub; found {found}; {advice}")
+    told = f"expected the dataset {card.hub_id}{revision} of the Hub; found {found}; check the name and the network, or fetch it"
+    no_network = isinstance(error, ConnectionError) and not offline
+    return Unreachable(f"{told} where there is one: {command}", command.rpartition(" ")[2], no_network=no_network)
 
 
 def copied_files(folder: Path, *, split: str | None, subset: str | None, pattern: str | None) -> list[Path]:

@@ -196,9 +196,10 @@ def cells(row: Row, columns: Sequence[str], comparable: Container[str]) -> list[
     return shown
 
 
-def remarks(blocks: Iterable[Block], numbers: Mapping[str, Any]) -> list[str]:
-    """What the marks mean, and why our row may be no result of this benchmark."""
-    lines = ["(in brackets): not to be compared with our row"]
+def remarks(blocks: Sequence[Block], numbers: Mapping[str, Any]) -> list[str]:
+    """What the marks that are there mean, and why our row may be no result of this benchmark."""
+    figures = [cell for block in blocks for line in block.lines if line.row for cell in line.cells[1:]]
+    lines = ["(in brackets): not to be compared with our row"] if any(cell.startswith("(") for cell in figures) else []
     if numbers["edition"] != "official":
         lines.append(f"our row is of another edition than theirs: {numbers['edition']}")
     if numbers.get("placeholders"):

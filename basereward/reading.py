@@ -180,6 +180,10 @@ def _read_json(file: Path) -> Iterator[Row]:
     """An array of rows or a single row; a file of JSON lines that is named .json is read as lines."""
     with _open(file) as stream:
         content = stream.read()
+    if not content.strip():
+        where = f"{file}:1"
+        yield where, Problem("empty file", where, "", "a JSON array of rows", "an empty file", "write it again, or leave it out")
+        return
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as error:

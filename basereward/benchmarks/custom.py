@@ -49,7 +49,7 @@ class CustomBenchmark(Benchmark):
 
     def comparisons(self) -> list[Comparison]:
         """All rows; a bad row is an error, never left out in silence, and `notes` tells of rows that are there twice."""
-        data = read(self.recipe, on_error="fail")
+        data = read(self.recipe, may_skip=False)
         self.version = f"sha256:{data.manifest['sha256']}" if data.manifest.get("sha256") else self.version
         comparisons = with_own_ids(data.comparisons)
         dropped = data.manifest["dropped"]

@@ -39,4 +39,12 @@ def members(node: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Benchmark]
     made = build(node, key="benchmark")
     if not isinstance(made, Group):
         return [(node, made)]
-    return [(own, build(own, key=f"benchmark.members.{name}")) for name, own in made.nodes.items()]
+    return [(own, _member(name, own)) for name, own in made.nodes.items()]
+
+
+def _member(name: str, node: Mapping[str, Any]) -> Benchmark:
+    """A benchmark that knows where it stands in the config."""
+    key = f"benchmark.members.{name}"
+    made = build(node, key=key)
+    made.key = key
+    return made

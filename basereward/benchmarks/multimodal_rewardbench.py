@@ -11,5 +11,5 @@ class MultimodalRewardBench(PublicBenchmark):
     name = "multimodal_rewardbench"
     how_to_get = (
         "clone github.com/facebookresearch/multimodal_rewardbench, run its scripts/0_download_data.py, then give "
-        "benchmark.path=<clone>/data/all_data.json"
+        "{key}.path=<clone>/data/all_data.json"
     )

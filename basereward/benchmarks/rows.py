@@ -31,7 +31,7 @@ class PublicBenchmark(Benchmark):
 
     name: ClassVar[str]
     how_to_get: ClassVar[str | None] = None
-    """What to do for a copy, where no repository of the Hub holds the rows."""
+    """What to do for a copy, where no repository of the Hub holds the rows; {key} is filled in."""
 
     def __init__(
         self, path: str | None = None, *, image_root: str | None = None, text_only: bool = False, recipe: Mapping | None = None,
@@ -50,8 +50,8 @@ class PublicBenchmark(Benchmark):
     def comparisons(self) -> list[Comparison]:
         """All items; a bad row is an error, never left out in silence."""
         if self.recipe is None:
-            raise DataError(f"{self.name}: expected path to name a copy; found none; {self.how_to_get}")
-        data = read(self.recipe)
+            raise DataError(f"expected {self.key}.path to name a copy; found none; {self.how_to_get.format(key=self.key)}")
+        data = read(self.recipe, may_skip=False)
         self.version = version_of(data.manifest)
         return with_own_ids(data.comparisons)
 

@@ -49,6 +49,15 @@ def test_the_counts_that_are_published():
     }  # fmt: skip
 
 
+def test_reward_bench_2_is_told_by_the_counts_of_its_card():
+    card = {"Factuality": 475, "Precise IF": 160, "Math": 183, "Safety": 450, "Focus": 495, "Ties": 102}
+    made, items = benchmark("reward_bench_2"), [sample(category=name) for name, n in card.items() for _ in range(n)]
+    assert base.edition(made, items) == "official"
+    assert base.edition(made, [*items[1:], sample(category="Ties")]).startswith("unknown: expected Factuality 475"), (
+        "the same total"
+    )
+
+
 # RewardBench: the sections, and the subset that weighs more than its rows
 
 
@@ -294,5 +303,5 @@ def test_groups_hold_every_public_benchmark():
 
 def test_a_benchmark_without_a_repository_says_how_to_get_it():
     made = benchmark("multimodal_rewardbench", path=None)
-    with pytest.raises(DataError, match=r"expected path to name a copy; found none; clone .*0_download_data.py"):
+    with pytest.raises(DataError, match=r"expected benchmark.path to name a copy; found none; clone .*benchmark.path=<clone>"):
         made.comparisons()
