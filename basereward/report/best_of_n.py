@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from basereward.report.curve import style_of
@@ -12,8 +12,11 @@ from basereward.report.panel import Panel, figures
 from basereward.report.svg import Axis, Chart, axis
 
 Rows = Sequence[Mapping[str, Any]]
-# Ways to pick that are not the model's -> how they are drawn; the same for all models.
+Form = Callable[[Any], str]
+# Ways to pick that are not the model's, the same for all models -> how they are drawn, and how beside several runs, whose colours differ.
 OTHERS = {"oracle": "s2 dashed", "majority": "s3 dashed", "random": "s7 dashed"}
+BESIDE_RUNS = "s7 dashed"
+WORDS = {"oracle": "oracle (highest)", "majority": "majority", "random": "random (level)"}
 
 
 def curves(runs: Mapping[str, Mapping[str, Any]]) -> Html | None:
@@ -50,10 +53,11 @@ def _whole_percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def _panel(title: str, runs: Mapping[str, Rows], key: str, form, tick_form, name: str, note: str) -> Panel:
+def _panel(title: str, runs: Mapping[str, Rows], key: str, form: Form, tick_form: Form, name: str, note: str) -> Panel:
     """A line with its interval for each run, and the other ways to pick of the first."""
     common = next(iter(runs.values()))
-    others = {other: style for other, style in OTHERS.items() if all(is_number(row.get(other)) for row in common)}
+    known = [other for other in OTHERS if all(is_number(row.get(other)) for row in common)]
+    others = {other: OTHERS[other] if len(runs) == 1 else BESIDE_RUNS for other in known}
     values = [row[key] for rows in runs.values() for row in rows] + [row[other] for row in common for other in others]
     values += [end for rows in runs.values() for row in rows for end in row["interval_95"]]
     words = "; ".join(
@@ -66,8 +70,10 @@ def _panel(title: str, runs: Mapping[str, Rows], key: str, form, tick_form, name
         points = [(row["n"], row[key]) for row in rows]
         chart.band([(row["n"], *row["interval_95"]) for row in rows], style_of(place)).line(points, style_of(place))
         chart.dots(points, style_of(place), 3.2)
-    mine = [(style_of(place), run if len(runs) > 1 else "this model") for place, run in enumerate(runs)]
-    return Panel(title, chart, [*mine, *((style, other) for other, style in others.items())], note)
+    if len(runs) == 1:
+        return Panel(title, chart, [("s0", "this model"), *((style, other) for other, style in others.items())], note)
+    legend = [(style_of(place), run) for place, run in enumerate(runs)]
+    return Panel(title, chart, [*legend, (BESIDE_RUNS, ", ".join(WORDS[other] for other in known))], note)
 
 
 def _sizes(runs: Mapping[str, Rows]) -> Axis:
@@ -76,5 +82,5 @@ def _sizes(runs: Mapping[str, Rows]) -> Axis:
     return Axis(found[0], found[-1], found, lambda n: f"{n:,.0f}", "N", math.log2)
 
 
-def _words(rows: Rows, key: str, form) -> str:
+def _words(rows: Rows, key: str, form: Form) -> str:
     return ", ".join(f"{form(row[key])} at N = {row['n']:,}" for row in rows)

@@ -106,7 +106,7 @@ def _categories(found: Evaluation) -> Iterator[Html]:
         rows = [(name, [share_bar(of)]) for name, of in by_name.items()]
         yield bar_chart(f"{found.name}: accuracy by category", [*rows, (tag("strong", "all"), [share_bar(results)])])
     keys = [key for key in COLUMNS if any(of.get(key) is not None for of in (results, *by_name.values()))]
-    rows = [(name, *_cells(of, keys)) for name, of in by_name.items()]
+    rows = [(name, *_cells(of, keys)) for name, of in by_name.items() if list(by_name) != ["(none)"]]
     head = ("category", *(COLUMNS[key] for key in keys))
     total = (tag("strong", "all"), *_cells(results, keys))
     caption = f"Results on {found.name}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from basereward.errors import DataError
-from basereward.report.bars import Bar, bar_chart, difference_scale
+from basereward.report.bars import Bar, Scale, bar_chart, difference_scale
 from basereward.report.curve import style_of
 from basereward.report.markup import Html, folded, join, notice, number, percent, table, tag
 from basereward.report.run_files import Evaluation
@@ -39,9 +39,10 @@ def against_first(title: str, found: Mapping[str, Evaluation], places: Mapping[s
         found: run -> its evaluation of one benchmark in one version.
         places: run -> its place on the page, which is its colour.
     """
-    first, *others = (name for name, each in found.items() if each.samples)
-    if not others:
+    judged = [name for name, each in found.items() if each.samples]
+    if len(judged) < 2:
         return None
+    first, *others = judged
     differing, refused = {}, []
     for name in others:
         try:
@@ -80,8 +81,8 @@ def _bar(of: Mapping[str, Any] | None, place: int = 0) -> Bar:
     )
 
 
-def _scale(bars):
-    return difference_scale(bars, POINT, digits=1)
+def _scale(rows: Sequence[tuple[object, Sequence[Bar]]]) -> Scale:
+    return difference_scale(rows, POINT, digits=1)
 
 
 def _note(of: Mapping[str, Any]) -> str:

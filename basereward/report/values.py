@@ -48,8 +48,7 @@ def cell(value: object) -> str:
     if value is None or isinstance(value, float):
         return DASH
     if isinstance(value, Sequence) and not isinstance(value, str):
-        is_span = len(value) == 2 and all(isinstance(end, float) for end in value)
-        return (" to " if is_span else ", ").join(map(cell, value)) if value else DASH
+        return (" to " if _is_span(value) else ", ").join(map(cell, value)) if value else DASH
     return str(value)
 
 
@@ -60,6 +59,11 @@ def if_fits(make: Callable[..., Made | None], *found: Any) -> Made | None:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         logger.warning("%s: %s: %s; the report leaves it out", make.__name__, type(error).__name__, error)
         return None
+
+
+def _is_span(value: object) -> bool:
+    """Whether it is an interval."""
+    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(end, float) for end in value)
 
 
 def _is_group(value: object) -> bool:
@@ -86,7 +90,9 @@ def _matrix(rows: Mapping[object, Mapping[str, object]], caption: str, *, has_na
     """A row for each entry, a column for each key that any of them has."""
     keys = list(dict.fromkeys(key for row in rows.values() for key in row))
     shown = [(_words(name) if has_names else str(name), *(cell(row.get(key)) for key in keys)) for name, row in rows.items()]
-    right = [k for k, key in enumerate(keys, 1) if any(is_number(row.get(key)) for row in rows.values())]
+    right = [
+        k for k, key in enumerate(keys, 1) if any(is_number(row.get(key)) or _is_span(row.get(key)) for row in rows.values())
+    ]
     content = table(("", *map(_words, keys)), shown[:MAX_ROWS], caption=caption, numbers=right, sortable=True)
     left = len(shown) - MAX_ROWS
     return join([content, tag("p", f"and {left:,} more rows in the file", class_="hint") if left > 0 else None])

@@ -8,13 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from evaluation_script import recomputed
+from evaluation_script import check_page, recomputed
 from PIL import Image
 
 from basereward import checkpoint, cli, scored
 from basereward.backbone import load_backbone
 from basereward.encode import Encoder
 from basereward.model import RewardModel
+from basereward.report import render
 from basereward.samples import read_samples
 from basereward.scorer import Scorer
 
@@ -169,6 +170,7 @@ def agree(out: Path) -> None:
     for key in ("correct", "ties", "wrong", "failed"):
         assert found.get(key, 0) == numbers[key]
     assert found["accuracy"] == numbers["accuracy"] and found["macro"] == pytest.approx(numbers["macro"], abs=1e-12)
+    check_page(render(out, out / "page.html"), out)
 
 
 def test_the_script_of_the_document_gives_the_same_numbers(runs, rows, tmp_path):

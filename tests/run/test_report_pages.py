@@ -104,6 +104,21 @@ def test_numbers_of_its_own_become_tables(tmp_path, comparisons):
     assert ["ece", "0.0312"] in cells and "\N{MINUS SIGN}1.5" in str(cells)
 
 
+def test_a_benchmark_without_categories_has_one_row(tmp_path, comparisons):
+    run = make_run(tmp_path / "run")
+    results = add_evaluation(run, comparisons, margins(0))
+    results["categories"] = {"": {"n": N, "accuracy": results["accuracy"]}}
+    (run / "eval" / "bench" / "results.json").write_text(json.dumps(results))
+    page = Page(render(run))
+    assert [row[0] for row in rows(page, "evaluations")] == ["category", "all"] and "(none)" not in page.text
+
+
+def test_intervals_among_numbers_of_its_own_are_set_on_one_line(tmp_path, comparisons):
+    run = make_run(tmp_path / "run")
+    add_evaluation(run, comparisons, margins(0), own={"curve": [{"n": 1, "interval_95": [0.25, 0.5]}]})
+    assert '<td class="num">0.25 to 0.5</td>' in render(run).read_text(encoding="utf-8")
+
+
 def test_samples_that_are_broken_leave_their_charts_out(runs):
     (runs[0] / "eval" / "bench" / "samples.jsonl").write_text('{"id": 1}\n')
     page = Page(render(runs[0]))
