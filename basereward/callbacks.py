@@ -37,6 +37,22 @@ class StepClock(TrainerCallback):
         self.meter.speed.end_step()
 
 
+class Paused(Exception):
+    """Training stopped after a checkpoint, as it was asked to."""
+
+
+class PauseAt(TrainerCallback):
+    """Ends training behind a checkpoint, as a kill would: what goes on from there cannot tell that it was interrupted."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_save(self, args, state, control, **kwargs):
+        """Runs when the checkpoint is whole."""
+        if self.step <= state.global_step < state.max_steps:
+            raise Paused
+
+
 class Progress(TrainerCallback):
     """One bar over the steps with loss and accuracy; validations are printed as lines of their own."""
 

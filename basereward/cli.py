@@ -15,6 +15,7 @@ from basereward import __version__
 STAGES = {
     "train": ("basereward.train", "train", "train a reward model"),
     "evaluate": ("basereward.evaluate", "evaluate", "judge a model on a benchmark or a file of comparisons"),
+    "ablate": ("basereward.ablate", "ablate", "train and judge every cell of a grid; finished runs are skipped"),
     "diagnose": ("basereward.diagnose", "diagnose", "what the accuracy does not tell: calibration, length, drift, mistakes"),
     "score": ("basereward.score", "score", "write the rewards of every response of a file"),
     "export": ("basereward.export", "export", "a folder that plain transformers loads"),
@@ -26,7 +27,7 @@ STAGES = {
 
 USAGE = """basereward: train, judge and serve scalar reward models for image + text preferences
 
-usage: basereward <stage> [key=value ...] [--config-dir DIR] [--dry-run] [--help] [--version]
+usage: basereward <stage> [key=value ...] [--config-dir DIR] [--dry-run] [--status] [--help] [--version]
 
 {stages}
 
@@ -34,15 +35,18 @@ examples:
   basereward train experiment=demo run.dir=runs/demo
   basereward train data=custom data.path=my_pairs.jsonl run.dir=runs/mine
   basereward evaluate model=runs/demo benchmark=demo blind=true
+  basereward ablate ablation=heads_tiny
   basereward score model=runs/demo input=pairs.jsonl output=scores.jsonl
   basereward export model=runs/demo out=runs/exported
   basereward report runs=[runs/demo,runs/mine] out=comparison.html
 
 --dry-run composes the config, checks it and prints the plan; nothing is trained or written.
+--status is status=true: how far a grid is.
 --config-dir DIR also looks for YAML files of your own: DIR/data/my_mix.yaml is data=my_mix.
 basereward <stage> --help (or -h) lists the stage's keys and the options of each group."""
 CONFIG_DIR = "--config-dir"
-FLAGS = (CONFIG_DIR, "--dry-run", "--help", "--version")
+STATUS = "--status"
+FLAGS = (CONFIG_DIR, "--dry-run", STATUS, "--help", "--version")
 # What a shell reports of a program that SIGPIPE ended, as it ends cat or grep when nobody reads on: 128 + 13. The work is not done, or
 # its end was not told, so it is not 0.
 NOBODY_READS = 141
@@ -162,7 +166,9 @@ def _run(stage: str, overrides: list[str], flags: set[str], folder: str | None) 
             print(_stage_help(stage, line, config, groups()))
             return 0
         module = importlib.import_module(module_name)
-        settings = compose(config, overrides, module.SETTINGS)
+        words = [*overrides, *(["status=true"] if STATUS in flags else [])]
+        # Some words of a grid's command line are those of another stage.
+        settings = compose(config, getattr(module, "arrange", list)(words), module.SETTINGS)
         if "--dry-run" in flags:
             print(module.plan(settings))
             return 0

@@ -20,12 +20,16 @@ from basereward.training_state import check_resumable, checkpoints
 CONFIG = "config.yaml"
 MANIFEST = "data_manifest.json"
 REPORT = "report.html"
+# What a grid keeps of a run in its directory, before the run begins.
+LOG_OF_A_GRID = "log.txt"
+OF_A_GRID = {LOG_OF_A_GRID, "state.json", ".writing-state.json"}
 # What a run killed before it wrote its config may have left.
 BEFORE_CONFIG = {LOCK, "backbone", ".writing-backbone", f".writing-{CONFIG}"}
 RESTORE = "Restore the file, or start anew in another run.dir."
 # Keys that may differ when a run is resumed: they change where and how fast it computes, not what.
 FREE_ON_RESUME = (
     "run.resume",
+    "run.pause_at",
     "run.log_every",
     "run.keep",
     "run.device",
@@ -47,6 +51,12 @@ def is_finished(run_dir: Path) -> bool:
     """Whether the run has its final model and its report, which a kill between the two leaves for the next start to write."""
     has_report = (run_dir / REPORT).is_file() or not newest_checkpoint(run_dir)
     return (run_dir / FINAL / "config.json").is_file() and has_report
+
+
+def is_paused(run_dir: Path, step: int | None) -> bool:
+    """Whether the run's newest checkpoint is already at the step that it is to pause at."""
+    newest = newest_checkpoint(run_dir)
+    return step is not None and newest is not None and int(newest.name.rpartition("-")[2]) >= step
 
 
 @contextmanager
@@ -78,7 +88,7 @@ def check_free_or_same(run_dir: Path, settings: TrainSettings) -> None:
     """An empty or new directory, or, with ``run.resume=true``, one that was started with the same config."""
     if run_dir.is_file():
         raise ConfigError(f"run.dir: expected a directory, {run_dir} is a file")
-    present = {path.name for path in run_dir.iterdir()} if run_dir.exists() else set()
+    present = {path.name for path in run_dir.iterdir()} - OF_A_GRID if run_dir.exists() else set()
     if not present - {LOCK}:
         return
     newest = newest_checkpoint(run_dir)

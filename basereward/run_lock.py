@@ -61,6 +61,21 @@ def unlock(run_dir: Path) -> None:
         file.close()
 
 
+def in_use(run_dir: Path) -> bool:
+    """Whether another process has the directory; asked without keeping it."""
+    path = run_dir / LOCK
+    if fcntl is None or not path.exists() or _has(path.resolve()):
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            return False
+    return False
+
+
 def _has(path: Path) -> bool:
     """Whether this process has the lock; not where the file was deleted and made again."""
     file = _held.get(path)

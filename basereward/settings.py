@@ -156,6 +156,8 @@ class RunSettings:
     epochs: float = 1.0
     max_steps: int | None = None
     """Optimizer steps; replaces ``epochs`` when set."""
+    pause_at: int | None = None
+    """End after this step's checkpoint, a multiple of ``eval_every``; ``resume`` goes on. The schedule is that of the whole run."""
     log_every: int = 10
     """Steps."""
     eval_every: int = 500

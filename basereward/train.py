@@ -17,7 +17,7 @@ from basereward.adapters import has_lora
 from basereward.against_paper import paper_table
 from basereward.backbones.find import fetch_weights
 from basereward.batches import UNITS, check_unit
-from basereward.callbacks import Progress
+from basereward.callbacks import Paused, Progress
 from basereward.checks import (
     build_part,
     check_device,
@@ -37,14 +37,22 @@ from basereward.losses.base import Loss
 from basereward.model import RewardModel
 from basereward.problems import counted
 from basereward.report import write_report
-from basereward.run_directory import check_same_config, cut_metrics, is_finished, newest_checkpoint, run_directory, write_records
+from basereward.run_directory import (
+    check_same_config,
+    cut_metrics,
+    is_finished,
+    is_paused,
+    newest_checkpoint,
+    run_directory,
+    write_records,
+)
 from basereward.runtime import seed_everything, set_up_logging
 from basereward.scorer import Scorer
 from basereward.settings import TrainSettings
 from basereward.start import start_model
 from basereward.tied_rows import load_for
 from basereward.train_data import check_data, encode_data, mix, show_example
-from basereward.train_parts import make_trainer
+from basereward.train_parts import check_pause, make_trainer
 from basereward.trainable import (
     check_libraries,
     check_parts,
@@ -97,15 +105,28 @@ def run(settings: TrainSettings) -> int:
         if ranks.is_main():
             print(f"{run_dir} is finished; its model is {run_dir / checkpoint.FINAL}")
         return 0
+    if settings.run.resume and is_paused(run_dir, settings.run.pause_at):
+        return tell_pause(settings)
     trainer, resume_from, probe = prepare(settings)
     try:
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    except Paused:
+        return tell_pause(settings)
     finally:
         for callback in trainer.callback_handler.callbacks:
             if isinstance(callback, Progress):
                 callback.close()
     if ranks.is_main():
         finish(trainer, settings, run_dir, probe)
+    ranks.leave()
+    return 0
+
+
+def tell_pause(settings: TrainSettings) -> int:
+    """Says where a run stopped before its end, as ``run.pause_at`` asked; returns the exit code."""
+    if ranks.is_main():
+        steps = trained_steps(newest_checkpoint(Path(settings.run.dir)))
+        print(f"\nrun: {settings.run.dir}   paused after {counted(steps, 'step')}; run.resume=true goes on")
     ranks.leave()
     return 0
 
@@ -149,6 +170,7 @@ def check(settings: TrainSettings, *, here: bool = False) -> None:
         here: the run is to start on this machine, which must have the device.
     """
     check_values(settings)
+    check_pause(settings.run)
     check_device(settings.run.device, here=here)
     check_parts(settings)
     check_precision(settings)

@@ -11,7 +11,8 @@ from transformers import TrainerCallback, TrainingArguments
 from basereward import ranks
 from basereward.batches import EncodedDataset, ToStep
 from basereward.budget import AUTO, first_budget, fitting_budget
-from basereward.callbacks import MetricsFile, Progress, tensorboard
+from basereward.callbacks import MetricsFile, PauseAt, Progress, tensorboard
+from basereward.errors import ConfigError
 from basereward.flops import Sizes
 from basereward.losses.base import Loss
 from basereward.memory import taken_later
@@ -19,7 +20,7 @@ from basereward.mixture import DataBundle
 from basereward.model import RewardModel
 from basereward.parts import param_groups, passes_of
 from basereward.runtime import pick_device
-from basereward.settings import TrainSettings
+from basereward.settings import RunSettings, TrainSettings
 from basereward.shares import MixtureOrder
 from basereward.speed import Machine
 from basereward.trainable import make_optimizer
@@ -50,12 +51,22 @@ def make_trainer(
     return trainer
 
 
+def check_pause(run: RunSettings) -> None:
+    """Refuses to pause where no checkpoint is written: one more validation could choose other weights."""
+    if run.pause_at is not None and run.pause_at % run.eval_every:
+        raise ConfigError(
+            f"run.pause_at: expected a multiple of run.eval_every={run.eval_every}, where a checkpoint is written; found "
+            f"{run.pause_at}; use {max(1, round(run.pause_at / run.eval_every)) * run.eval_every}"
+        )
+
+
 def make_callbacks(settings: TrainSettings, run_dir: Path) -> list[TrainerCallback]:
-    """What tells and writes; on rank 0 alone."""
+    """What tells and writes, on rank 0 alone, and on every rank what pauses."""
+    pause = [PauseAt(settings.run.pause_at)] if settings.run.pause_at is not None else []
     if not ranks.is_main():
-        return []
+        return pause
     board = tensorboard(run_dir / "tensorboard") if settings.run.tensorboard else None
-    return [Progress(), MetricsFile(run_dir / "metrics.jsonl"), *([board] if board else [])]
+    return [Progress(), MetricsFile(run_dir / "metrics.jsonl"), *([board] if board else []), *pause]
 
 
 def machine(settings: TrainSettings, model: RewardModel) -> Machine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from basereward.compose import compose, in_quotes
 from basereward.grids.spec import OWN, GridSpec, with_words
@@ -25,6 +26,8 @@ class GridSettings:
 class AblateSettings:
     """Everything ``basereward ablate`` reads."""
 
+    launcher: dict[str, Any]
+    """Config node of what starts the runs, with ``_target_``."""
     ablation: GridSpec = field(default_factory=GridSpec)
     grid: GridSettings = field(default_factory=GridSettings)
     status: bool = False

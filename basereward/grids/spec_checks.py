@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from basereward.compose import compose
+from basereward.compose import compose, to_yaml
 from basereward.errors import ConfigError, near_matches
 from basereward.grids.spec import GridSpec
 from basereward.grids.values import label, listed
@@ -84,6 +85,16 @@ def evaluate_settings(entry: Any, model: str | Path) -> EvaluateSettings:
         )
     words = [f"benchmark={entry['benchmark']}", *map(str, entry.get("overrides") or [])]
     return composing(lambda error: "ablation.evaluate", lambda: compose("evaluate", [*words, f"model={model}"], EvaluateSettings))
+
+
+def entry_name(entry: Any) -> str:
+    """An entry of ``evaluate`` in a word or two."""
+    return entry if isinstance(entry, str) else " ".join([str(entry["benchmark"]), *map(str, entry.get("overrides") or [])])
+
+
+def entry_hash(entry: Any) -> str:
+    """SHA-256 of what an entry of ``evaluate`` composes to, whatever the model."""
+    return hashlib.sha256(to_yaml(evaluate_settings(entry, "model")).encode("utf-8")).hexdigest()
 
 
 def composing(place: Callable[[ConfigError], str], make: Callable[[], Made]) -> Made:

@@ -68,8 +68,7 @@ def test_targets_exist(name):
 
 
 def test_stages_and_top_level_configs_belong_together():
-    # ablate.yaml is read by grids.command; its stage comes with what runs the cells.
-    assert {f"{config}.yaml" for config in CONFIGS} | {"ablate.yaml"} == {name for name in FILES if "/" not in name}
+    assert {f"{config}.yaml" for config in CONFIGS} == {name for name in FILES if "/" not in name}
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -109,4 +108,4 @@ def test_grids_compose_with_ablate(name):
 
 
 def test_every_group_is_reached_by_a_test_above():
-    assert set(groups()) == {*TRAIN_GROUPS, "benchmark", "recipe", "ablation"}
+    assert set(groups()) == {*TRAIN_GROUPS, "benchmark", "recipe", "ablation", "launcher"}

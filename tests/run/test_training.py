@@ -134,13 +134,30 @@ def test_resume_equals_uninterrupted(small):
     assert newest_checkpoint(Path(parts.run.dir)).name == "checkpoint-4"
     parts.run.resume = True
     train.run(parts)
-    a, b = Path(whole.run.dir), Path(parts.run.dir)
+    assert_same_run(Path(whole.run.dir), Path(parts.run.dir))
+    assert_pausing_changes_nothing(small, Path(whole.run.dir))
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    """The same weights and the same numbers, but for those of a clock."""
     assert largest_difference(weights(a / "final"), weights(b / "final")) == 0
-    kept = [
-        [{k: v for k, v in row.items() if not k.endswith(TIMED)} for row in metrics(run) if "train_runtime" not in row]
-        for run in (a, b)
-    ]
+    rows = [[row for row in metrics(run) if "train_runtime" not in row] for run in (a, b)]
+    kept = [[{k: v for k, v in row.items() if not k.endswith(TIMED)} for row in found] for found in rows]
     assert kept[0] == kept[1]
+
+
+def assert_pausing_changes_nothing(small, whole: Path) -> None:
+    """``run.pause_at`` ends behind a checkpoint, on the schedule of the whole run; asked again, nothing is trained."""
+    run_dir = Path(small("paused").run.dir)
+    assert train.run(small("paused", "run.pause_at=4", "run.resume=true")) == 0
+    assert newest_checkpoint(run_dir).name == "checkpoint-4" and not (run_dir / "final").exists()
+    before = (run_dir / "metrics.jsonl").read_bytes()
+    assert train.run(small("paused", "run.pause_at=4", "run.resume=true")) == 0
+    assert (run_dir / "metrics.jsonl").read_bytes() == before and not (run_dir / "final").exists()
+    assert train.run(small("paused", "run.pause_at=12", "run.resume=true")) == 0  # no pause at the last step
+    assert_same_run(whole, run_dir)
+    with pytest.raises(ConfigError, match=r"run\.pause_at: expected a multiple of run\.eval_every=4"):
+        train.run(small("never", "run.pause_at=6"))
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(small, tmp_path):

@@ -1,0 +1,89 @@
+"""Train and judge every cell of a grid.    basereward ablate ablation=heads_tiny"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from basereward.config import build
+from basereward.errors import ConfigError
+from basereward.grids import command
+from basereward.grids.cells import Cell, cells_of
+from basereward.grids.folder import Folder, is_done
+from basereward.grids.launchers.base import Launcher
+from basereward.grids.running import Runs
+from basereward.grids.spec_checks import entry_hash, entry_name
+from basereward.grids.state import FAILED
+from basereward.grids.status import states_of, status_text, summary
+from basereward.problems import counted
+from basereward.text_tables import table
+
+SETTINGS = command.AblateSettings
+arrange = command.arrange
+
+
+def plan(settings: command.AblateSettings) -> str:
+    """The cells, and which of them would be skipped, continued or started."""
+    folder, cells = Folder(settings.folder), cells_of(settings.spec)
+    runs, launcher = make_runs(settings, folder, cells), make_launcher(settings)
+    moved, states = folder.renamed(cells), states_of(folder, cells)
+    skipped = {cell.name for cell in cells if is_done(moved.get(cell.name, folder.run_dir(cell)), cell, runs.wanted)}
+    rows = [(cell.name, "skip: done" if cell.name in skipped else _would_be(states[cell.name])) for cell in cells]
+    left = [cell for cell in cells if cell.name not in skipped]
+    lines = [table(("run", "would be"), rows), launcher.script(runs.jobs(left)) if left else ""]
+    return "\n".join([*filter(None, lines), f"plan: {counted(len(left), 'run')} of {len(cells)} in {folder.root}; nothing was started"])
+
+
+def run(settings: command.AblateSettings) -> int:
+    """Brings every run to its end that is not there; returns 1 when one failed."""
+    folder = Folder(settings.folder)
+    if settings.status:
+        print(status_text(folder, folder.cells()))
+        return 0
+    launcher = make_launcher(settings)
+    launcher.check()
+    cells = cells_of(settings.spec)
+    runs = make_runs(settings, folder, cells)
+    folder.take()
+    folder.write(settings.spec, cells)
+    runs.finish(launcher)
+    return tell_end(folder, cells)
+
+
+def make_launcher(settings: command.AblateSettings) -> Launcher:
+    """The launcher of the config.
+
+    Raises:
+        ConfigError: what it names is none.
+    """
+    launcher = build(settings.launcher, key="launcher")
+    if not isinstance(launcher, Launcher):
+        raise ConfigError(f"launcher._target_: expected a subclass of basereward.grids.launchers.base.Launcher; found {launcher!r}")
+    return launcher
+
+
+def make_runs(settings: command.AblateSettings, folder: Folder, cells: Sequence[Cell]) -> Runs:
+    """What is asked of the runs.
+
+    Raises:
+        ConfigError: ``grid.attempts`` below 1, or a benchmark that does not compose.
+    """
+    if settings.grid.attempts < 1:
+        raise ConfigError(f"grid.attempts: expected a whole number from 1; found {settings.grid.attempts}; correct it")
+    wanted = {entry_name(entry): entry_hash(entry) for entry in settings.spec.evaluate}
+    return Runs(folder, cells, wanted, settings.grid.attempts)
+
+
+def tell_end(folder: Folder, cells: Sequence[Cell]) -> int:
+    """Prints what failed and where to look; returns the exit code."""
+    states = states_of(folder, cells)
+    failed = [(name, state.error or "") for name, state in states.items() if state.state == FAILED]
+    print(f"\n{summary(cells, states)}")
+    if failed:
+        print("failed; the same command tries again, and each run's log.txt tells more:")
+        print("\n".join(f"  {name}: {error}" for name, error in failed))
+    print(f"grid: {folder.root}   table: basereward report runs={folder.root}")
+    return 1 if failed else 0
+
+
+def _would_be(state) -> str:
+    return f"continued from step {state.step}" if state.step else "started"
