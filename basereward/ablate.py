@@ -30,7 +30,9 @@ def plan(settings: command.AblateSettings) -> str:
     rows = [(cell.name, "skip: done" if cell.name in skipped else _would_be(states[cell.name])) for cell in cells]
     left = [cell for cell in cells if cell.name not in skipped]
     lines = [table(("run", "would be"), rows), launcher.script(runs.jobs(left)) if left else ""]
-    return "\n".join([*filter(None, lines), f"plan: {counted(len(left), 'run')} of {len(cells)} in {folder.root}; nothing was started"])
+    return "\n".join(
+        [*filter(None, lines), f"plan: {counted(len(left), 'run')} of {len(cells)} in {folder.root}; nothing was started"]
+    )
 
 
 def run(settings: command.AblateSettings) -> int:
@@ -57,7 +59,9 @@ def make_launcher(settings: command.AblateSettings) -> Launcher:
     """
     launcher = build(settings.launcher, key="launcher")
     if not isinstance(launcher, Launcher):
-        raise ConfigError(f"launcher._target_: expected a subclass of basereward.grids.launchers.base.Launcher; found {launcher!r}")
+        raise ConfigError(
+            f"launcher._target_: expected a subclass of basereward.grids.launchers.base.Launcher; found {launcher!r}"
+        )
     return launcher
 
 

@@ -31,7 +31,7 @@ WORDS = {
     "compute.attention": CHOICES,
 }
 POSITIVE = ("batch.size", "run.epochs", "run.eval_every", "run.log_every", "run.keep")
-POSITIVE_OR_NULL = ("batch.max_length", "run.max_steps", "run.pause_at", "backbone.min_pixels", "backbone.max_pixels", "cache.max_gib")
+POSITIVE_OR_NULL = ("batch.max_length", "run.max_steps", "backbone.min_pixels", "backbone.max_pixels", "cache.max_gib")
 NOT_NEGATIVE = ("optim.weight_decay", "optim.max_grad_norm", "batch.workers", "backbone.gradient_checkpointing")
 # From 0 to below 1.
 SHARES = ("optim.warmup", "optim.beta1", "optim.beta2", "optim.average")

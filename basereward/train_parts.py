@@ -53,7 +53,7 @@ def make_trainer(
 
 def check_pause(run: RunSettings) -> None:
     """Refuses to pause where no checkpoint is written: one more validation could choose other weights."""
-    if run.pause_at is not None and run.pause_at % run.eval_every:
+    if run.pause_at is not None and (run.pause_at < 1 or run.pause_at % run.eval_every):
         raise ConfigError(
             f"run.pause_at: expected a multiple of run.eval_every={run.eval_every}, where a checkpoint is written; found "
             f"{run.pause_at}; use {max(1, round(run.pause_at / run.eval_every)) * run.eval_every}"

@@ -15,7 +15,7 @@ from basereward.grids.spec import GridSpec
 from basereward.grids.state import DONE, stored_state
 from basereward.places import check_folder
 from basereward.run_directory import CONFIG, differing_keys
-from basereward.run_lock import RunInUse, lock
+from basereward.run_lock import lock
 from basereward.runtime import write_bytes, write_json
 
 GRID, CELLS, RUNS, CACHE = "grid.yaml", "cells.json", "cells", "cache"
@@ -64,18 +64,11 @@ class Folder:
         """Keeps other starts of the grid away until this process ends; a second one would count attempts and decide on rungs twice.
 
         Raises:
-            ConfigError: another process has it, or it cannot be written.
+            ConfigError: another process has it (--status looks at it all the same), or it cannot be written.
         """
         check_folder("grid.dir", self.root)
         self.root.mkdir(parents=True, exist_ok=True)
-        try:
-            lock(self.root)
-        except RunInUse as error:
-            process = (self.root / ".lock").read_text(encoding="utf-8").strip() or "?"
-            raise ConfigError(
-                f"grid.dir: expected a grid that no other process runs; {self.root} is run by process {process}. Look at it with "
-                "--status; wait for it, end it, or choose another grid.dir"
-            ) from error
+        lock(self.root, key="grid.dir", does="runs a grid in")
 
     def write(self, spec: GridSpec, cells: Sequence[Cell]) -> None:
         """Writes what the grid is; runs that are done under an earlier name of their cell are given its name.

@@ -34,7 +34,13 @@ def summary(cells: Sequence[Cell], states: dict[str, State]) -> str:
     counts = Counter(state.state for state in states.values())
     listed = ", ".join(f"{counts[name]} {name}" for name in IN_ORDER if counts[name])
     left = remaining(cells, states)
-    told = "" if left == 0 else f"; about {duration(left)} left" if left is not None else "; how long the rest takes is not known yet"
+    told = (
+        ""
+        if left == 0
+        else f"; about {duration(left)} left"
+        if left is not None
+        else "; how long the rest takes is not known yet"
+    )
     return f"{counted(len(cells), 'run')}: {listed}{told}"
 
 

@@ -28,6 +28,7 @@ ENDED, BROKE, REFUSED, BUSY = 0, 1, 2, 75
 PATIENCE = 15.0
 LONGEST_ERROR = 300
 
+
 def run_cell(root: str | Path, name: str, pause_at: int | None = None, started: str | None = None) -> int:
     """Trains a cell from where it is, judges it, and keeps ``state.json``; returns the exit code.
 

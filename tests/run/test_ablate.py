@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from micro_grids import micro, outcome, run_forked, steps_of
 
 from basereward import ablate
 from basereward.cli import main
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, MissingDependency
 from basereward.grids import process, worker
 from basereward.grids.folder import Folder
 from basereward.grids.launchers.parallel import Parallel
@@ -135,7 +136,7 @@ def run_forked_code(settings, *, look: bool = False) -> str:
         try:
             pipe.send(state_of(Folder(settings.folder).run_dir(LINEAR)).state if look else str(ablate.run(settings)))
         except ConfigError as error:
-            pipe.send("refused" if "no other process runs" in str(error) else str(error))
+            pipe.send("refused" if "no other process runs a grid in" in str(error) else str(error))
 
     here, there = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(target=tell, args=(there,))
@@ -151,7 +152,9 @@ def test_a_run_of_another_config_is_not_continued(whole):
 
 def test_side_by_side_gives_the_same_to_the_last_bit(whole, tmp_path):
     """Two processes at once, each with one thread, as the reference had."""
-    settings = micro(tmp_path / "two", launcher={"_target_": "basereward.grids.launchers.parallel.Parallel", "n_jobs": 2, "threads": 1})
+    settings = micro(
+        tmp_path / "two", launcher={"_target_": "basereward.grids.launchers.parallel.Parallel", "n_jobs": 2, "threads": 1}
+    )
     assert ablate.run(settings) == 0
     assert outcome(tmp_path / "two") == outcome(whole)
 
@@ -164,6 +167,12 @@ def test_each_slot_has_a_gpu_and_a_share_of_the_cores(monkeypatch):
     assert launcher.environment(0)["OMP_NUM_THREADS"] == "4"
     with pytest.raises(ConfigError, match=r"launcher\.n_jobs"):
         Parallel(n_jobs=0)
+
+
+def test_a_missing_library_is_said_with_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'basereward\[parallel\]'"):
+        Parallel().check()
 
 
 def test_the_rest_is_estimated_from_what_finished(tmp_path):

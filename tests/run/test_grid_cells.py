@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from basereward.errors import ConfigError
 from basereward.grids.cells import cells_of, settings_of
@@ -10,6 +13,7 @@ from basereward.grids.command import read_grid
 from basereward.grids.spec import GridSpec
 from basereward.grids.spec_checks import evaluate_settings
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADS = {"head": ["linear", "mlp"], "run.seed": [0, 1]}
 
 
@@ -59,6 +63,17 @@ def test_conditions_keep_cells_and_leave_factors_unset():
     assert "found none left" in refusal(demo(factors={"head": ["mlp"], "optim.lr": [1e-3, 1e-4]},
                                              only=[{"when": {"optim.lr": 1e-3}, "keep": {"optim.lr": [1e-4]}},
                                                    {"when": {"optim.lr": 1e-4}, "keep": {"optim.lr": [1e-3]}}]))  # fmt: skip
+
+
+def test_the_grid_of_the_documents_has_as_many_cells_as_it_says():
+    text = (ROOT / "docs" / "ablations.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    spec = GridSpec(**yaml.safe_load(text))
+    assert "# 10 runs" in text and len(cells_of(spec)) == 10
+    assert settings_of(cells_of(spec)[0]).head["_target_"].endswith("LinearHead")
+    assert [evaluate_settings(entry, "m").benchmark["_target_"][-15:] for entry in spec.evaluate] == [
+        "o.DemoBenchmark",
+        "CustomBenchmark",
+    ]
 
 
 def test_a_bundle_sets_several_keys_under_one_name():

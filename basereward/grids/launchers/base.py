@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, missing_extra
 from basereward.grids.process import Job
 from basereward.grids.state import State
 
 
 class Launcher(ABC):
-    """Brings the runs of a grid to their ends."""
+    """Brings the runs of a grid to their ends.
+
+    Attributes:
+        needs: (library, extra of setup.cfg that installs it), where it needs one.
+    """
+
+    needs: ClassVar[tuple[str, str] | None] = None
 
     @property
     @abstractmethod
@@ -23,11 +31,17 @@ class Launcher(ABC):
         """Starts the jobs; each comes back when its run has ended, in whatever order."""
 
     def check(self) -> None:
-        """Refuses what cannot be used here, before anything is started.
+        """Refuses to begin without the library.
 
         Raises:
-            BaseRewardError: a value that makes no sense, or a library that is missing.
+            MissingDependency: with the line that installs it.
         """
+        if self.needs is None:
+            return
+        try:
+            importlib.import_module(self.needs[0])
+        except ImportError as error:
+            raise missing_extra(*self.needs, f"launcher={type(self).__name__.lower()}") from error
 
     def script(self, jobs: Sequence[Job]) -> str:
         """What would be handed to a cluster; empty where there is none."""

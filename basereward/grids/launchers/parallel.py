@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
 
-from basereward.errors import missing_extra
 from basereward.grids.launchers.base import Launcher, whole_number
 from basereward.grids.process import Job, end_all, run_job, with_threads
 from basereward.grids.state import State
@@ -22,6 +21,8 @@ class Parallel(Launcher):
         threads: of a run's arithmetic; its share of the cores when None.
     """
 
+    needs = ("joblib", "parallel")
+
     def __init__(self, n_jobs: int | None = None, threads: int | None = None):
         whole_number("n_jobs", n_jobs)
         whole_number("threads", threads)
@@ -33,13 +34,6 @@ class Parallel(Launcher):
     def at_once(self) -> int:
         """As configured."""
         return self.n_jobs
-
-    def check(self) -> None:
-        """Refuses to begin without joblib."""
-        try:
-            import joblib  # noqa: F401
-        except ImportError as error:
-            raise missing_extra("joblib", "parallel", "launcher=parallel") from error
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, State]]:
         """In the order in which they end; threads of this process wait for the processes of the runs."""
