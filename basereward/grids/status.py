@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
     """A length of time in words.
 
     >>> duration(34.2), duration(424), duration(7500), duration(200_000)
-    ('34 s', '7 min', '2 h 05 min', '2 d 8 h')
+    ('34 s', '7 min', '2 h 05 min', '2 d 7 h')
     """
     if seconds < 90:
         return f"{seconds:.0f} s"
