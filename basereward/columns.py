@@ -82,7 +82,8 @@ def check_columns(row: object, columns: Sequence[Layout], *, where: str, of: str
     names = set(row) if isinstance(row, Mapping) else set()
     closest = min(columns, key=lambda layout: len(set(layout) - names))
     expected = ", or ".join(", ".join(f"`{name}` ({kind})" for name, kind in layout.items()) for layout in columns)
-    advice = "read rows of your own with recipe=custom, or take the files of the revision that this recipe was written for"
+    own = "read rows of your own as custom (recipe=custom; to judge on them, benchmark=custom)"
+    advice = f"{own}, or take the files of the revision that this recipe was written for"
     raise DataError(f"{where}: expected the columns of {of}: {expected}; found {_misfit(row, closest)}; {advice}")
 
 

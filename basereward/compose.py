@@ -103,8 +103,8 @@ def compose(stage: str, overrides: Sequence[str], schema: type) -> Any:
         except MissingConfigException as error:
             raise ConfigError(unknown_option(str(error.missing_cfg_file))) from error
         except HydraException as error:
-            # The keys that the chosen options have, so that what is suggested exists.
-            chosen = [override for override in typed if override.split("=")[0] in groups()]
+            # The keys that the chosen options have, so that what is suggested exists; a mapping is none of them.
+            chosen = [each for each in typed if each.split("=")[0] in groups() and "={" not in each]
             known = hydra_compose(stage, overrides=[*chosen, *places])
             raise ConfigError(refused_override(error, overrides, known, schema)) from error
         except yaml.YAMLError as error:

@@ -19,13 +19,14 @@ from basereward.recipes import Recipe
 from basereward.records import Comparison
 
 SHOWN_COPIES = 5
+CUSTOM_NAME = "custom"
 
 
 class CustomBenchmark(Benchmark):
     """Args:
     path: a file in any spelling of docs/data.md.
     image_root: folder that relative image paths start from; the file's own when ``None``.
-    name: of the results' folder; the file's name without ending when ``None``.
+    name: of the results' folder; that of the file, or of the folder, without ending when ``None``.
     recipe: how to read files in another shape: a name of ``conf/recipe``; ``{recipe: <name>, text_only: true}``, with keys of the
         recipe; or the node of a recipe of one's own (``_target_``), with the same ``path``.
 
@@ -44,7 +45,7 @@ class CustomBenchmark(Benchmark):
                 f"benchmark.recipe: expected a recipe that reads benchmark.path={path}; found one that reads {recipe.path}; "
                 "give it the same path, or write the recipe's name: benchmark.recipe=<name>"
             )
-        self.name = name or Path(path).name.split(".")[0]
+        self.name = name or name_of(path)
         self.version = path
 
     def comparisons(self) -> list[Comparison]:
@@ -56,6 +57,16 @@ class CustomBenchmark(Benchmark):
         self.notes = [f"left out by the recipe: {in_words(dropped)}"] if dropped else []
         self.notes += copies_in_words(comparisons)
         return comparisons
+
+
+def name_of(path: str) -> str:
+    """The last part of a path that can name a folder, without its ending: not `.`, nor a pattern.
+
+    >>> name_of("data/held_out.jsonl.gz"), name_of("data/held_out/*.jsonl"), name_of("/")
+    ('held_out', 'held_out', 'custom')
+    """
+    stems = (part.split(".")[0] for part in reversed(Path(os.path.abspath(os.path.expanduser(path))).parts))
+    return next((stem for stem in stems if stem and not set(stem) & set("*?[/")), CUSTOM_NAME)
 
 
 def copies_in_words(comparisons: Sequence[Comparison]) -> list[str]:

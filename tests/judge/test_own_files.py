@@ -111,6 +111,14 @@ def test_what_becomes_of_missing_pictures_can_be_said(file):
         CustomBenchmark(str(file), recipe={"_target_": CUSTOM, "on_missing_image": "fail"}).comparisons()
 
 
+@pytest.mark.parametrize("path", [".", "../held_out", "*.jsonl", "rows.jsonl", "rows.*"])
+def test_results_never_lie_beside_those_of_other_benchmarks(tmp_path, monkeypatch, path):
+    """A path that ends in no name of its own takes that of the folder."""
+    (tmp_path / "held_out").mkdir()
+    monkeypatch.chdir(tmp_path / "held_out")
+    assert CustomBenchmark(path).name == ("rows" if path.startswith("rows") else "held_out")
+
+
 def test_copies_are_told_by_their_ids(tiny_run, tmp_path, capsys):
     """Swapped responses with the same label say the same; another label, response or prompt does not."""
     rows = [

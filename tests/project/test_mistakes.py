@@ -40,6 +40,7 @@ VALUES = {
     "loss.unit=row": "comparison or pair", "parts.train=vision": "parts.train=[...]",
     "loss.label_smoothing=yes": "a number, found 'yes'", "head.width=true": "a whole number or null",
     "init_from=run_of/absent/final": "nothing at", "run.dir=pairs.jsonl/x": "is a file",
+    "data={_target_: x}": "write +data={_target_: x}",
 }  # fmt: skip
 
 
