@@ -25,6 +25,10 @@ class Card:
     """File name or split -> its number of rows; another number is reported in the manifest."""
     pairs_in_paper: int | None = None
     """Pairs that BaseReward's Table 3 counts for this source; null where it is no source of the paper."""
+    responses: int | None = None
+    """Of a comparison, for a plan made before a row is there; null where they differ too much to say."""
+    pictures: int | None = None
+    """Of a comparison, likewise; 0 for text. Where some rows have none, the most that a row usually has."""
     row: str = ""
     """What a row looks like, in one line."""
     quirks: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ STAGES = {
     "score": ("basereward.score", "score", "write the rewards of every response of a file"),
     "export": ("basereward.export", "export", "a folder that plain transformers loads"),
     "report": ("basereward.report_stage", "report", "one page about a run, or about several beside one another"),
+    "plan": ("basereward.plan", "plan", "what a run or a grid will cost, before it starts"),
     "data prepare": ("basereward.data_prepare", "data_prepare", "read every source once, into shards that training maps"),
     "data check": ("basereward.data_check", "data_check", "what a preference file holds and what is wrong with it"),
     "data show": ("basereward.data_show", "data_show", "comparisons and their distributions as one HTML page"),

@@ -147,13 +147,17 @@ def recompute_activations(model: RewardModel, layers: bool | int = True) -> None
             module.gradient_checkpointing = i * total < layers * len(members)
 
 
-def passes_of(model: RewardModel) -> Passes:
-    """What of a training step's products a model makes: by what of it is trained, a part counted whole where some of it is."""
+def passes_of(model: RewardModel, *, recomputed: float = 0.0) -> Passes:
+    """What of a training step's products a model makes: by what of it is trained, a part counted whole where some of it is.
+
+    Args:
+        recomputed: share of the layers that gradient checkpointing computes again.
+    """
     kinds: dict[bool, set[str]] = {True: set(), False: set()}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and part_of(name) != "head":
             kinds[ADAPTER in name].add(part_of(name))
-    return training_passes(kinds[False], adapted=kinds[True])
+    return training_passes(kinds[False], adapted=kinds[True], recomputed=recomputed)
 
 
 class NoGrad:

@@ -113,6 +113,17 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", PUBLIC)
+def test_the_card_counts_responses_and_pictures(name, folder):
+    """A plan made before a row is there believes it."""
+    recipe = make(name, folder)
+    comparisons = read(recipe, on_error="skip").comparisons
+    responses, pictures = recipe.card.responses, recipe.card.pictures
+    counts = {len(item.responses) for item in comparisons}
+    assert responses is None or (2 in counts if responses == 2 else max(counts) > 2)
+    assert pictures is None or bool(pictures) == any(item.images for item in comparisons)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
 def test_it_composes_and_its_card_is_filled_in(name):
     node = dict(compose("data_check", [f"recipe={name}", "path=some/rows.jsonl"], DataCheckSettings).recipe)
     recipe, text = build(node), (ROOT / "conf" / "recipe" / f"{name}.yaml").read_text(encoding="utf-8")

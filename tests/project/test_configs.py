@@ -108,4 +108,4 @@ def test_grids_compose_with_ablate(name):
 
 
 def test_every_group_is_reached_by_a_test_above():
-    assert set(groups()) == {*TRAIN_GROUPS, "benchmark", "recipe", "ablation", "launcher"}
+    assert set(groups()) == {*TRAIN_GROUPS, "benchmark", "recipe", "ablation", "launcher", "hardware"}

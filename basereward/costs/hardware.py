@@ -1,0 +1,74 @@
+"""conf/hardware/<name>.yaml -> what a device can do; figures that nobody looked up are refused, not guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from basereward.devices import free_memory, measured_peak
+from basereward.errors import ConfigError, near_matches
+
+MEASURED = "measured"
+"""In place of a figure: that of this machine's processor, looked at when the plan is made."""
+KEYS = ("name", "bfloat16_tflops", "float32_tflops", "memory_gib", "mfu")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One device.
+
+    Attributes:
+        peaks: dtype of the compute -> floating-point operations a second, dense; None where nobody looked it up.
+        memory: bytes. mfu: share of the peak that a run reaches; None takes the plan's assumption.
+    """
+
+    name: str
+    peaks: Mapping[str, float | None]
+    memory: float | None
+    mfu: float | None = None
+
+    def peak(self, dtype: str) -> float:
+        """Floating-point operations a second.
+
+        Raises:
+            ConfigError: the figure is null.
+        """
+        if self.peaks[dtype] is None:
+            raise ConfigError(
+                f"hardware.{dtype}_tflops: expected the peak of {self.name} in 10^12 operations a second, dense; found null: nobody "
+                f"looked it up; add hardware.{dtype}_tflops=... from its data sheet"
+            )
+        return float(self.peaks[dtype])
+
+
+def read_hardware(node: Mapping[str, Any]) -> Hardware:
+    """A config node as a device.
+
+    Raises:
+        ConfigError: an unknown key, or a figure that is none.
+    """
+    for key in node:
+        if key not in KEYS:
+            raise ConfigError(f"hardware.{key}: no such key; {near_matches(str(key), KEYS)}")
+    figures = {key: _figure(node.get(key), key) for key in KEYS[1:]}
+    cpu = torch.device("cpu")
+    peaks: dict[str, float | None] = {}
+    for dtype in ("bfloat16", "float32"):
+        value = figures[f"{dtype}_tflops"]
+        peaks[dtype] = measured_peak(cpu, getattr(torch, dtype)) if value == MEASURED else value and float(value) * 1e12
+    memory = figures["memory_gib"]
+    bytes_ = free_memory(cpu) if memory == MEASURED else memory and float(memory) * 2**30
+    mfu = figures["mfu"]
+    return Hardware(str(node.get("name", "?")), peaks, bytes_, None if mfu is None else float(mfu))
+
+
+def _figure(value: Any, key: str) -> Any:
+    may_be_measured = key != "mfu" and value == MEASURED
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    if value is None or may_be_measured or (is_number and (key != "mfu" or value <= 1)):
+        return value
+    expected = "a share above 0, at most 1" if key == "mfu" else "a number above 0, or null where it is not known"
+    raise ConfigError(f"hardware.{key}: expected {expected}; found {value!r}; correct it")
