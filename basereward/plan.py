@@ -75,7 +75,7 @@ class PlanSettings:
     @property
     def folder(self) -> Path:
         """The grid's folder."""
-        return AblateSettings(self.ablation, self.grid).folder
+        return AblateSettings(launcher={}, ablation=self.ablation, grid=self.grid).folder
 
 
 SETTINGS = PlanSettings
