@@ -9,7 +9,7 @@ from pathlib import Path
 
 from basereward.accounts import read
 from basereward.benchmarks.base import Benchmark
-from basereward.benchmarks.rows import with_own_ids
+from basereward.benchmarks.rows import notes_of, with_own_ids
 from basereward.config import build
 from basereward.data_settings import CUSTOM
 from basereward.errors import ConfigError
@@ -54,7 +54,7 @@ class CustomBenchmark(Benchmark):
         self.version = f"sha256:{data.manifest['sha256']}" if data.manifest.get("sha256") else self.version
         comparisons = with_own_ids(data.comparisons)
         dropped = data.manifest["dropped"]
-        self.notes = [f"left out by the recipe: {in_words(dropped)}"] if dropped else []
+        self.notes = notes_of(self.recipe) + ([f"left out by the recipe: {in_words(dropped)}"] if dropped else [])
         self.notes += copies_in_words(comparisons)
         return comparisons
 

@@ -52,7 +52,7 @@ class PublicBenchmark(Benchmark):
         if self.recipe is None:
             raise DataError(f"expected {self.key}.path to name a copy; found none; {self.how_to_get.format(key=self.key)}")
         data = read(self.recipe, may_skip=False)
-        self.version = version_of(data.manifest)
+        self.version, self.notes = version_of(data.manifest), notes_of(self.recipe)
         return with_own_ids(data.comparisons)
 
 
@@ -61,6 +61,11 @@ def version_of(manifest: Mapping[str, Any]) -> str:
     if manifest["sha256"]:
         return f"sha256:{manifest['sha256']}"
     return " at ".join(filter(None, (manifest["path"], manifest["commit_read"])))
+
+
+def notes_of(recipe: Recipe) -> list[str]:
+    """What its options make of the numbers."""
+    return ["read without the pictures (text_only): not to be compared with results that saw them"] if recipe.text_only else []
 
 
 def with_own_ids(comparisons: Sequence[Comparison]) -> list[Comparison]:

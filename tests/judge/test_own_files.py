@@ -119,6 +119,18 @@ def test_results_never_lie_beside_those_of_other_benchmarks(tmp_path, monkeypatc
     assert CustomBenchmark(path).name == ("rows" if path.startswith("rows") else "held_out")
 
 
+def test_a_result_that_saw_no_picture_says_so(tiny_run, tmp_path, capsys):
+    row = {"id": "mathverse_1", "query": "q", "response": ["a", "b"], "image": "p.png", "human_ranking": [0, 1]}
+    file = write_rows(tmp_path / "rows.jsonl", [row])
+    words = ["evaluate", f"model={tiny_run}", "benchmark=vl_rewardbench", f"benchmark.path={file}", f"out={tmp_path / 'out'}"]
+    assert main([*words, "benchmark.text_only=true", "device=cpu"]) == 0
+    (note,) = results(tmp_path / "out")["notes"]
+    assert "text_only" in note and note in capsys.readouterr().out
+    own = CustomBenchmark(file, recipe={"recipe": "vl_rewardbench", "text_only": True})
+    own.comparisons()
+    assert own.notes == [note]
+
+
 def test_copies_are_told_by_their_ids(tiny_run, tmp_path, capsys):
     """Swapped responses with the same label say the same; another label, response or prompt does not."""
     rows = [
