@@ -19,7 +19,7 @@ STAGES = {
     "diagnose": ("basereward.diagnose", "diagnose", "what the accuracy does not tell: calibration, length, drift, mistakes"),
     "score": ("basereward.score", "score", "write the rewards of every response of a file"),
     "export": ("basereward.export", "export", "a folder that plain transformers loads"),
-    "report": ("basereward.report_stage", "report", "one page about a run, or about several beside one another"),
+    "report": ("basereward.report_stage", "report", "one page about a run, several beside one another, or a grid with its table"),
     "plan": ("basereward.plan", "plan", "what a run or a grid will cost, before it starts"),
     "data prepare": ("basereward.data_prepare", "data_prepare", "read every source once, into shards that training maps"),
     "data check": ("basereward.data_check", "data_check", "what a preference file holds and what is wrong with it"),

@@ -90,8 +90,15 @@ def compared(samples: Sequence[Sample], others: Sequence[Sample]) -> dict[str, A
     return found | {"categories": {name: difference(right[at], other_right[at], groups[at]) for name, at in of.items()}}
 
 
-def matched(samples: Sequence[Sample], others: Sequence[Sample]) -> list[Sample]:
-    """The other evaluation's items in this one's order."""
+def matched(samples: Sequence[Sample], others: Sequence[Sample], where: str = "against") -> list[Sample]:
+    """The other evaluation's items in this one's order.
+
+    Args:
+        where: key or file of the other evaluation, for messages.
+
+    Raises:
+        DataError: the items differ.
+    """
     by_id = {sample.id: sample for sample in others}
     for sample in samples:
         other = by_id.get(sample.id)
@@ -101,9 +108,9 @@ def matched(samples: Sequence[Sample], others: Sequence[Sample]) -> list[Sample]
             sample.placeholders,
         ):
             found = "no such item" if other is None else "another one: its pairs, its responses or its generated pictures differ"
-            raise DataError(f"against: item {sample.id}: expected the same item in both evaluations; found {found}")
+            raise DataError(f"{where}: item {sample.id}: expected the same item in both evaluations; found {found}")
     if len(by_id) != len(samples):
-        raise DataError(f"against: expected the same items in both evaluations; found {len(samples)} here and {len(by_id)} there")
+        raise DataError(f"{where}: expected the same items in both evaluations; found {len(samples)} here and {len(by_id)} there")
     return [by_id[sample.id] for sample in samples]
 
 

@@ -94,14 +94,14 @@ def compare(
     Args:
         right: setting -> (S, n) 0 or 1, a row for each seed and the same items in all columns; S may differ.
         groups: (n,) prompt of each item.
-        baseline: one of the settings.
+        baseline: the setting that differences are taken to; without its results there are none.
         families: tables by which the level is shared, such as benchmarks on one page.
         chances: whether the chance to be best is worked out.
     """
     names = list(right)
     found = moments(list(right.values()), groups)
     alone = contrasts(found, np.eye(len(names)))
-    differences = _differences(found, right, groups, baseline, families) if len(names) > 1 else {}
+    differences = _differences(found, right, groups, baseline, families) if len(names) > 1 and baseline in right else {}
     best = chance_of_best(found) if chances and len(names) > 1 else [None] * len(names)
     running = could_be_best(found) if chances and len(names) > 1 else [True] * len(names)
     rows = {}

@@ -1,0 +1,6 @@
+"""The results of a grid -> table.csv, table.md, table.tex, and one page.
+
+words.py    numbers -> the sentences that say who wins and whether that is noise
+columns.py  results -> one row for each setting, as text; and one for each setting, benchmark and category, as numbers
+files.py    rows -> CSV, Markdown and LaTeX
+"""

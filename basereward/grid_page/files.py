@@ -1,0 +1,97 @@
+"""A grid's table as CSV (numbers), Markdown and LaTeX (text to paste)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from basereward.grid_page.columns import Columns, columns, rows
+from basereward.grid_page.words import legend, missing, verdict
+from basereward.grid_results import GridResults
+from basereward.runtime import write_bytes
+
+CSV, MARKDOWN, LATEX = "table.csv", "table.md", "table.tex"
+LATEX_OF = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MINUS SIGN}": "$-$", "\N{EN DASH}": "--", "\N{DAGGER}": r"$^{\dagger}$", "*": r"$^{*}$",
+}  # fmt: skip
+
+
+def write_tables(grid: GridResults, folder: Path, *, categories: bool = False) -> list[Path]:
+    """Writes table.csv, table.md and table.tex; returns their paths.
+
+    Args:
+        categories: whether Markdown and LaTeX have columns for categories; the CSV always has rows for them.
+    """
+    shown = columns(grid, categories=categories)
+    contents = {CSV: as_csv(grid), MARKDOWN: as_markdown(grid, shown), LATEX: as_latex(grid, shown)}
+    for name, text in contents.items():
+        write_bytes(folder / name, text.encode("utf-8"))
+    return [folder / name for name in contents]
+
+
+def as_csv(grid: GridResults) -> str:
+    """A line for each setting, benchmark and category."""
+    found = rows(grid)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(found[0]) if found else ["setting"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return stream.getvalue()
+
+
+def as_markdown(grid: GridResults, shown: Columns) -> str:
+    """Who wins, the table, what its marks mean, and what is missing."""
+    verdicts = [f"{name}: {verdict(found)}" for name, found in grid.tables().items()]
+    lines = [_markdown_row(shown.head), _markdown_row(["---"] * shown.names + ["--:"] * (len(shown.head) - shown.names))]
+    for row in shown.rows:
+        lines.append(
+            _markdown_row([f"**{_markdown(cell.text)}**" if cell.is_strong else _markdown(cell.text) for cell in row], raw=True)
+        )
+    notes = [*legend(grid), *(f"Missing: {line}" for line in missing(grid))]
+    return "\n".join([*map(_markdown, verdicts), "", *lines, "", *(f"- {_markdown(note)}" for note in notes), ""])
+
+
+def _markdown_row(cells: Sequence[str], *, raw: bool = False) -> str:
+    return "| " + " | ".join(cells if raw else map(_markdown, cells)) + " |"
+
+
+def _markdown(text: str) -> str:
+    """Text in which nothing is a mark of Markdown or ends a cell."""
+    for char in "\\`*_[]<>|":
+        text = text.replace(char, f"\\{char}")
+    return " ".join(text.split())
+
+
+def as_latex(grid: GridResults, shown: Columns) -> str:
+    r"""A ``table*`` that needs ``\usepackage{booktabs}``."""
+    lines = [
+        "% basereward report; needs \\usepackage{booktabs}",
+        "\\begin{table*}",
+        "\\centering",
+        f"\\begin{{tabular}}{{{'l' * shown.names}{'r' * (len(shown.head) - shown.names)}}}",
+        "\\toprule",
+        _latex_row(map(latex, shown.head)),
+        "\\midrule",
+    ]
+    for row in shown.rows:
+        lines.append(_latex_row(f"\\textbf{{{latex(cell.text)}}}" if cell.is_strong else latex(cell.text) for cell in row))
+    notes = " ".join([*legend(grid), *(f"Missing: {line}." for line in missing(grid))])
+    lines += ["\\bottomrule", "\\end{tabular}", f"\\caption{{{latex(notes)}}}", "\\end{table*}", ""]
+    return "\n".join(lines)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def latex(text: str) -> str:
+    r"""Text in which nothing is a command.
+
+    >>> print(latex("mlp_2 & 50% ± 1"))
+    mlp\_2 \& 50\% $\pm$ 1
+    """
+    return "".join(LATEX_OF.get(char, char) for char in " ".join(text.split()))
