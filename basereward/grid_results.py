@@ -19,7 +19,7 @@ from basereward.errors import ConfigError, DataError, near_matches
 from basereward.grid_settings import Listed, listed_runs, setting_name
 from basereward.grid_statistics.comparison import Compared, compare
 from basereward.grids.cells import baseline_of
-from basereward.grids.folder import CELLS, Folder
+from basereward.grids.folder import CELLS, RUNS, Folder
 from basereward.grids.state import DONE, FAILED, KILLED, PAUSED, RUNNING, STOPPED, WAITING, state_of
 from basereward.judging import is_correct, judged_pairs
 from basereward.results_folder import EVAL
@@ -173,7 +173,7 @@ def _of_folder(root: Path, baseline: str | None) -> GridResults:
     for cell, name in zip(cells, names):
         state = state_of(folder.run_dir(cell))
         runs.append(
-            Run(cell.name, root / "cells" / cell.name, name, cell.replicate, state.state, state.error, state.step, state.steps)
+            Run(cell.name, root / RUNS / cell.name, name, cell.replicate, state.state, state.error, state.step, state.steps)
         )
     wanted = baseline_of(spec)
     own = next((name for cell, name in zip(cells, names) if wanted and wanted.items() <= cell.setting.items()), names[0])

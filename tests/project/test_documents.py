@@ -50,6 +50,8 @@ def workplace(tmp_path_factory, tiny_folder) -> Path:
     for name in ("mine", "a"):
         shutil.copytree(folder / "runs" / "demo", folder / "runs" / name)
     shutil.copytree(folder / "runs" / "demo" / "final", folder / "exported")
+    (folder / "runs" / "heads").mkdir()
+    (folder / "runs" / "heads" / "cells.json").write_text("[]", encoding="utf-8")  # a grid
     (folder / "cars").mkdir()
     for name in ("car.jpg", "cars/1.jpg"):
         Image.new("RGB", (64, 48), "red").save(folder / name)

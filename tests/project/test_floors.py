@@ -26,8 +26,9 @@ FLOORS = {
     " callbacks averaging training_state saving trainer run_lock run_directory memory",
     "6 judge": "part_files samples scored stand_ins judging results_tables benchmarks overlap_beside results_folder diagnostics"
     " published significance grid_statistics",
-    "7 stages": "exported report checks trainable start tied_rows train_data train_parts train evaluate grids ablate diagnose score_input"
-    " score export data_prepare data_check show data_show report_stage costs plan",
+    "7 stages": "exported report checks trainable start tied_rows train_data train_parts train evaluate grids ablate"
+    " grid_settings grid_results grid_page diagnose score_input score export data_prepare data_check show data_show report_stage"
+    " costs plan",
     "8 door": "cli",
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms.split()]
