@@ -42,6 +42,8 @@ class Row:
     """`values` in place of misprinted ones, and `why`."""
     doubtful: Sequence[str] = ()
     """Columns whose printed figure cannot be what it says, and nobody knows what it should be."""
+    fits: Mapping[str, int] = field(default_factory=dict)
+    """Column -> of how many pairs or prompts the figure is a count, where it is none of all."""
     note: str | None = None
 
     @property
@@ -58,11 +60,14 @@ class Published:
         columns: name -> `title`, and by split which number of results.json stands beside it; where none is given, none does.
         sizes: split -> pairs or prompts behind a column.
         rows: of all tables, in the file's order.
+        claims: table -> what its source concludes: `says`, rows that are `better` than others, in which `columns`; `alike` where the claim
+            is that there is no difference, `in_step` where the first is better than the first and so on.
     """
 
     columns: Mapping[str, Mapping[str, str]]
     sizes: Mapping[str, Mapping[str, int]]
     rows: Sequence[Row]
+    claims: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def names() -> list[str]:
@@ -81,12 +86,13 @@ def read_published(name: str) -> Published:
         raise ConfigError(f"published results: found none of {name!r}; {near_matches(name, names())}")
     content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     rows = [made_row(table, row) for table in content["tables"] for row in table["rows"]]
-    return Published(content["columns"], content.get("sizes", {}), rows)
+    claims = {table["table"]: table["claims"] for table in content["tables"] if "claims" in table}
+    return Published(content["columns"], content.get("sizes", {}), rows, claims)
 
 
 def made_row(table: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
     """A row with what its table says of all its rows."""
-    common = {key: value for key, value in table.items() if key not in ("rows", "note")}
+    common = {key: value for key, value in table.items() if key not in ("rows", "note", "claims")}
     notes = [note for note in (row.get("note"), table.get("note")) if note]
     return Row(**common | dict(row) | {"note": "; ".join(notes) or None})
 

@@ -13,14 +13,17 @@ from typing import Any
 
 from basereward.checkpoint import FINAL
 from basereward.data_show import SUFFIXES
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, near_matches
 from basereward.grid_page.files import CSV, LATEX, MARKDOWN, write_tables
 from basereward.grid_page.page import KIND as GRID_KIND
 from basereward.grid_page.page import write_page
+from basereward.grid_page.paper import TITLE, write_paper
 from basereward.grid_page.words import verdict
 from basereward.grid_results import GridResults, read
 from basereward.grids.folder import CELLS
 from basereward.places import check_file
+from basereward.published import FOLDER, read_published
+from basereward.published import names as names_of_published
 from basereward.report import COMPARISON_KIND, KIND, PAGE, render, render_comparison
 from basereward.report.document import kind_of
 from basereward.results_folder import EVAL, RESULTS
@@ -44,6 +47,8 @@ class ReportSettings:
     """Of a table: the setting that differences are taken to; the grid's own, or else the first, when null."""
     categories: bool = False
     """Of a table: columns for the benchmarks' categories too."""
+    published: str | None = None
+    """Instead of runs: published tables, such as ablations; out then is a Markdown file, with its plots in a folder beside it."""
 
 
 SETTINGS = ReportSettings
@@ -51,6 +56,8 @@ SETTINGS = ReportSettings
 
 def plan(settings: ReportSettings) -> str:
     """What would be read and written."""
+    if settings.published is not None:
+        return f"plan: read {FOLDER / settings.published}.yaml; write {check_published(settings)} and plots beside it"
     folders, out = check(settings)
     tables = f" and {', '.join(TABLES)} beside it" if is_table(settings) else ""
     return f"plan: read {', '.join(map(str, folders.values()))}; write {out}{tables}"
@@ -58,6 +65,9 @@ def plan(settings: ReportSettings) -> str:
 
 def run(settings: ReportSettings) -> int:
     """Writes the page, and of a grid the tables beside it."""
+    if settings.published is not None:
+        print(*write_paper(settings.published, check_published(settings)), sep="\n")
+        return 0
     runs, out = check(settings)
     if is_table(settings):
         return _write_grid(read(list(runs.values()), baseline=settings.baseline), out, categories=settings.categories)
@@ -90,6 +100,28 @@ def is_table(settings: ReportSettings) -> bool:
 def _given(settings: ReportSettings) -> list[str]:
     """The folders, of which a single one may stand without brackets."""
     return [settings.runs] if isinstance(settings.runs, str) else list(settings.runs or [])
+
+
+def check_published(settings: ReportSettings) -> Path:
+    """The page about published tables.
+
+    Raises:
+        ConfigError: with the key.
+    """
+    with_claims = [name for name in names_of_published() if read_published(name).claims]
+    if settings.published not in with_claims:
+        found = near_matches(str(settings.published), with_claims)
+        raise ConfigError(f"published: expected tables whose conclusions are written down, found {settings.published!r}; {found}")
+    unused = [key for key in ("runs", "table", "baseline", "categories") if getattr(settings, key)]
+    if unused:
+        raise ConfigError(f"{unused[0]}: expected runs or published tables, found both; remove one")
+    out = Path(settings.out or "")
+    if out.suffix.lower() != ".md":
+        raise ConfigError(f"out: expected a Markdown file for published tables, found {settings.out}; add out=tables.md")
+    check_file("out", out)
+    if out.exists() and not out.read_text(encoding="utf-8", errors="replace").startswith(TITLE):
+        raise ConfigError(f"out: expected a new file or an earlier page of this command, found {out}, which is something else")
+    return out
 
 
 def check(settings: ReportSettings) -> tuple[dict[str, Path], Path]:

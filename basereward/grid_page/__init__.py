@@ -7,4 +7,5 @@ forest.py   differences with intervals -> a forest plot as SVG
 charts.py   numbers -> charts: settings against the baseline, effects of factors, lines over numbers, courses of training
 crossed.py  two factors -> a heat map; shares of data -> bars
 page.py     everything -> report.html
+paper.py    published tables -> a Markdown page with plots, without items and seeds
 """

@@ -28,7 +28,7 @@ MAX_COURSES = 8
 
 def tick(share: float) -> str:
     """A difference on an axis."""
-    return points(share, 0) if share else "0"
+    return points(share, 0)
 
 
 def against_baseline(name: str, found: Compared, reasons: Mapping[str, str]) -> Html:

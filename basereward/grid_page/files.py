@@ -46,20 +46,21 @@ def as_csv(grid: GridResults) -> str:
 def as_markdown(grid: GridResults, shown: Columns) -> str:
     """Who wins, the table, what its marks mean, and what is missing."""
     verdicts = [f"{name}: {verdict(found)}" for name, found in grid.tables().items()]
-    lines = [_markdown_row(shown.head), _markdown_row(["---"] * shown.names + ["--:"] * (len(shown.head) - shown.names))]
+    lines = [as_markdown_row(shown.head), as_markdown_row(["---"] * shown.names + ["--:"] * (len(shown.head) - shown.names))]
     for row in shown.rows:
         lines.append(
-            _markdown_row([f"**{_markdown(cell.text)}**" if cell.is_strong else _markdown(cell.text) for cell in row], raw=True)
+            as_markdown_row([f"**{escaped(cell.text)}**" if cell.is_strong else escaped(cell.text) for cell in row], raw=True)
         )
     notes = [*legend(grid), *(f"Missing: {line}" for line in missing(grid))]
-    return "\n".join([*map(_markdown, verdicts), "", *lines, "", *(f"- {_markdown(note)}" for note in notes), ""])
+    return "\n".join([*map(escaped, verdicts), "", *lines, "", *(f"- {escaped(note)}" for note in notes), ""])
 
 
-def _markdown_row(cells: Sequence[str], *, raw: bool = False) -> str:
-    return "| " + " | ".join(cells if raw else map(_markdown, cells)) + " |"
+def as_markdown_row(cells: Sequence[str], *, raw: bool = False) -> str:
+    """A line of a table; `raw` cells are Markdown already."""
+    return "| " + " | ".join(cells if raw else map(escaped, cells)) + " |"
 
 
-def _markdown(text: str) -> str:
+def escaped(text: str) -> str:
     """Text in which nothing is a mark of Markdown or ends a cell."""
     for char in "\\`*_[]<>|":
         text = text.replace(char, f"\\{char}")

@@ -16,10 +16,11 @@ SHOWN_NAMES = 4
 def points(share: float, digits: int = 1) -> str:
     """A difference in percentage points, with its sign.
 
-    >>> points(0.0534), points(-0.01)
-    ('+5.3', '−1.0')
+    >>> points(0.0534), points(-0.01), points(-0.0001)
+    ('+5.3', '−1.0', '0.0')
     """
-    return f"{100 * share:+.{digits}f}".replace("-", MINUS)
+    text = f"{100 * share:+.{digits}f}"
+    return text.replace("-", MINUS) if float(text) else text[1:]
 
 
 def span(interval: tuple[float, float]) -> str:
