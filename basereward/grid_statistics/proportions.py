@@ -60,7 +60,7 @@ def most_discordant(k: int, other: int, n: int, *, share: float = 1 - LEVEL) -> 
         share: p must be below it.
     """
     ahead, highest = abs(k - other), min(k + other, 2 * n - k - other)
-    enough = [m for m in range(ahead, highest + 1, 2) if m and mcnemar_exact((m - ahead) // 2, (m + ahead) // 2) < share]
+    enough = [m for m in range(ahead, highest + 1, 2) if mcnemar_exact((m - ahead) // 2, (m + ahead) // 2) < share]
     if not enough:
         return None
     return 1.0 if enough[-1] >= highest - 1 else enough[-1] / n

@@ -154,6 +154,7 @@ def test_the_forest_is_drawn_where_the_numbers_are(folder):
         for x, text in re.findall(r'<text x="([\d.]+)" y="\d+" text-anchor="middle">([^<]+)<', drawn)
     ]
     (x0, t0), (x1, t1) = ticks[0], ticks[-1]
+    assert 10 < x0 < x1 < 350, "numbers of the axis stand within the 360 pixels of a phone"
     assert zero == pytest.approx(x0 + (0 - t0) / (t1 - t0) * (x1 - x0), abs=0.2)
     thin = [(float(a), float(b)) for a, b in re.findall(r'd="M([\d.]+) \d+H([\d.]+)" class="line thin', drawn)]
     order = sorted((name for name in table.settings if name != "linear"), key=lambda name: -table.settings[name].mean)

@@ -79,7 +79,7 @@ def test_commands_compose(command, workplace, monkeypatch, capsys):
     if words == ["<stage>", "key=value", "..."]:
         return
     # Taken as new files: what a command would write must not stand there.
-    words = [re.sub(r"(\.html)?$", r"-new\1", word, count=1) if word.startswith(WRITTEN) else word for word in words]
+    words = [re.sub(r"(\.html|\.md)?$", r"-new\1", word, count=1) if word.startswith(WRITTEN) else word for word in words]
     assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
 
 
