@@ -9,8 +9,10 @@ from basereward.errors import ConfigError
 from basereward.grids import command
 from basereward.grids.cells import Cell, cells_of
 from basereward.grids.folder import Folder, is_done
+from basereward.grids.halving import finish_by_rungs, read_halving
 from basereward.grids.launchers.base import Launcher
 from basereward.grids.running import Runs
+from basereward.grids.search import check_library, read_search, run_search, spread, trial_cells
 from basereward.grids.spec_checks import entry_hash, entry_name
 from basereward.grids.state import FAILED
 from basereward.grids.status import states_of, status_text, summary
@@ -23,13 +25,17 @@ arrange = command.arrange
 
 def plan(settings: command.AblateSettings) -> str:
     """The cells, and which of them would be skipped, continued or started."""
-    folder, cells = Folder(settings.folder), cells_of(settings.spec)
+    folder, cells = Folder(settings.folder), first_cells(settings)
     runs, launcher = make_runs(settings, folder, cells), make_launcher(settings)
     moved, states = folder.renamed(cells), states_of(folder, cells)
     skipped = {cell.name for cell in cells if is_done(moved.get(cell.name, folder.run_dir(cell)), cell, runs.wanted)}
     rows = [(cell.name, "skip: done" if cell.name in skipped else _would_be(states[cell.name])) for cell in cells]
     left = [cell for cell in cells if cell.name not in skipped]
     lines = [table(("run", "would be"), rows), launcher.script(runs.jobs(left)) if left else ""]
+    if settings.spec.halving is not None:
+        lines.append(f"halving: {read_halving(settings.spec.halving, cells).in_words}")
+    if settings.spec.search is not None:
+        lines.append("search: as many runs as these; which values it tries depends on what it finds")
     return "\n".join(
         [*filter(None, lines), f"plan: {counted(len(left), 'run')} of {len(cells)} in {folder.root}; nothing was started"]
     )
@@ -37,18 +43,42 @@ def plan(settings: command.AblateSettings) -> str:
 
 def run(settings: command.AblateSettings) -> int:
     """Brings every run to its end that is not there; returns 1 when one failed."""
-    folder = Folder(settings.folder)
+    folder, spec = Folder(settings.folder), settings.spec
     if settings.status:
         print(status_text(folder, folder.cells()))
         return 0
     launcher = make_launcher(settings)
     launcher.check()
-    cells = cells_of(settings.spec)
+    cells = first_cells(settings)
     runs = make_runs(settings, folder, cells)
+    rule = read_halving(spec.halving, cells) if spec.halving is not None else None
     folder.take()
-    folder.write(settings.spec, cells)
-    runs.finish(launcher)
+    if spec.search is not None:
+        run_search(spec, read_search(spec.search), runs, launcher)
+        return tell_end(folder, runs.cells)
+    folder.write(spec, cells)
+    if rule is not None:
+        finish_by_rungs(runs, rule, launcher)
+    else:
+        runs.finish(launcher)
     return tell_end(folder, cells)
+
+
+def first_cells(settings: command.AblateSettings) -> list[Cell]:
+    """The cells of a grid; of a search, as many others, to be checked before anything runs.
+
+    Raises:
+        ConfigError: a grid that cannot be run.
+    """
+    spec = settings.spec
+    if spec.search is None:
+        return cells_of(spec)
+    if spec.halving is not None:
+        raise ConfigError(
+            "ablation.halving: expected a grid of factors; found a search, which has no settings to compare at a rung"
+        )
+    check_library()
+    return trial_cells(spec, spread(read_search(spec.search)))
 
 
 def make_launcher(settings: command.AblateSettings) -> Launcher:

@@ -30,7 +30,7 @@ def check_spec(spec: GridSpec) -> None:
                 f"ablation.factors.{key}: expected a list of values; found {values!r}; write [..] around it, or put it into base"
             )
         twice = [text for text, count in Counter(map(label, values)).items() if count > 1]
-        if twice:
+        if twice and not any(key in group for group in spec.zip):
             raise ConfigError(f"ablation.factors.{key}: expected each value once; found {twice[0]} twice; remove one")
     for group in spec.zip:
         check_names("ablation.zip", group, spec)

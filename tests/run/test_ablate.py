@@ -11,8 +11,10 @@ from micro_grids import micro, outcome, run_forked, steps_of
 
 from basereward import ablate
 from basereward.cli import main
+from basereward.config_folders import groups
 from basereward.errors import ConfigError, MissingDependency
 from basereward.grids import process, worker
+from basereward.grids.command import read_grid
 from basereward.grids.folder import Folder
 from basereward.grids.launchers.parallel import Parallel
 from basereward.grids.process import Job, run_job
@@ -150,6 +152,25 @@ def test_a_run_of_another_config_is_not_continued(whole):
         ablate.run(micro(whole, "run.max_steps=8"))
 
 
+def test_at_a_rung_the_worse_run_is_stopped_and_the_stopped_run_can_go_on(whole, tmp_path, monkeypatch, capsys):
+    """The decision is forced, as a few steps tell nothing; all else is real. Run to the end, all are as without rungs."""
+    monkeypatch.setattr("basereward.grids.halving.accuracy_at", lambda run_dir, step: 0.1 if "linear" in run_dir.name else 0.9)
+    settings = micro(tmp_path / "halved", "+ablation.halving={rungs: [2], z: 0.5}")
+    assert ablate.run(settings) == 0
+    folder = Folder(settings.folder)
+    linear, mlp = (folder.run_dir(cell) for cell in folder.cells())
+    assert (stored_state(linear).state, stored_state(mlp).state) == ("stopped", "done")
+    assert steps_of(linear) == [2] and steps_of(mlp) == [2, 4, 6]
+    (rung,) = json.loads((folder.root / "rungs.json").read_text())
+    assert (rung["rung"], rung["step"], rung["stopped"]) == (0, 2, ["head=linear"])
+    assert rung["scores"] == {"head=linear": 0.1, "head=mlp": 0.9} and "standard errors" in rung["rule"]
+    attempts = stored_state(mlp).attempts
+    assert ablate.run(settings) == 0 and stored_state(mlp).attempts == attempts  # nothing is left to do
+    assert "1 done, 1 stopped" in capsys.readouterr().out
+    assert ablate.run(micro(tmp_path / "halved")) == 0  # without rungs the stopped run goes on
+    assert outcome(tmp_path / "halved") == outcome(whole)
+
+
 def test_side_by_side_gives_the_same_to_the_last_bit(whole, tmp_path):
     """Two processes at once, each with one thread, as the reference had."""
     settings = micro(
@@ -173,6 +194,12 @@ def test_a_missing_library_is_said_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "joblib", None)
     with pytest.raises(MissingDependency, match=r"pip install 'basereward\[parallel\]'"):
         Parallel().check()
+
+
+@pytest.mark.parametrize("name", groups()["launcher"])
+def test_every_launcher_is_made_from_its_file(name, tmp_path):
+    settings = read_grid([f"launcher={name}", f"grid.dir={tmp_path}"])
+    assert ablate.make_launcher(settings).at_once >= 1
 
 
 def test_the_rest_is_estimated_from_what_finished(tmp_path):
