@@ -17,6 +17,7 @@ from basereward.errors import ConfigError, near_matches
 from basereward.grids.cells import Cell, cells_of, settings_of
 from basereward.grids.command import AblateSettings, GridSettings
 from basereward.grids.folder import RUNS
+from basereward.grids.search import read_search, trial_cells
 from basereward.grids.spec import GridSpec, with_words
 from basereward.grids.spec_checks import evaluate_settings
 from basereward.grids.state import DONE, stored_state
@@ -147,12 +148,13 @@ def wanted_runs(settings: PlanSettings) -> list[Wanted]:
 
 
 def trials(spec: GridSpec) -> list[Cell]:
-    """The cells of a grid; of a search as many as it tries, each at the lower end of its ranges, which costs the same."""
+    """The cells of a grid; of a search as many as it tries, each at the first of its values: which they will be changes no cost."""
     if not spec.search:
         return cells_of(spec)
-    lowest = {key: [limits["low"]] for key, limits in spec.search["keys"].items()}
-    one = cells_of(replace(spec, search=None, factors=lowest, baseline={}))[0]
-    return [replace(one, name=f"trial-{number}", setting={"trial": "each"}, hash="") for number in range(spec.search["trials"])]
+    search = read_search(spec.search)
+    first = {key: limits["choices"][0] if "choices" in limits else limits["low"] for key, limits in search.keys.items()}
+    cells = trial_cells(spec, [first])
+    return [replace(cell, setting={"trials": "each"}, hash="") for _ in range(search.trials) for cell in cells]
 
 
 def finished(folder: Path) -> set[str]:

@@ -69,7 +69,7 @@ def _published(node: Mapping[str, Any], assumed: Assumed) -> tuple[list[Lengths]
             f"evaluate: expected a benchmark whose items are counted in its YAML, or whose rows are here; found {name}; leave it out, "
             "or give benchmark.path"
         )
-    card = recipe_node(name, "evaluate")["card"]
+    card = recipe_node({"recipe": name, "path": "none"}, "evaluate")["card"]
     images = (assumed.image,) * (card.get("pictures") or 0) if assumed.image else ()
     return [Lengths(assumed.prompt + sum(images), (assumed.response,) * (card.get("responses") or 2), images)], num
 

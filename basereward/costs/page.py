@@ -124,7 +124,7 @@ def _memory(known: Sequence[Cost], estimator: Estimator) -> list[str]:
         return []
     by_size: dict[str, Cost] = {}
     for cost in sorted(known, key=lambda cost: -(cost.memory.before + cost.memory.activations)):
-        by_size.setdefault(f"{cost.memory.before:.2e}", cost)
+        by_size.setdefault(f"{cost.memory.before:.1e}", cost)  # heads differ by a hundredth
     largest, *others = by_size.values()
     lines = []
     for cost in [largest, *(cost for cost in others if cost.memory.fits is False)]:
@@ -148,19 +148,19 @@ def _memory_line(name: str, memory: Memory) -> str:
 
 
 def _sources(known: Sequence[Cost]) -> str:
-    """One line for each source; where it is drawn anew for each seed, the mean of what was looked at."""
-    groups: dict[tuple[str, ...], list[Amount]] = {}
+    """One line for each source; where runs take other amounts of it, their range, and where it is drawn anew for each seed, the mean."""
+    groups: dict[tuple[str, ...], list[tuple[int, Amount]]] = {}
     for cost in known:
         for name, amount in cost.data.amounts.items():
-            key = (name, f"{amount.rows:,}", amount.counted, f"{cost.data.epoch[name]:,}", amount.measured)
-            groups.setdefault(key, []).append(amount)
+            key = (name, f"{amount.rows:,}", amount.counted, amount.measured)
+            groups.setdefault(key, []).append((cost.data.epoch[name], amount))
     rows = []
-    for (*cells, measured), amounts in groups.items():
-        lengths = [item for amount in amounts for item in amount.lengths]
-        tokens, pictures = (
-            sum(values) / len(lengths) for values in ((i.packed for i in lengths), (sum(i.image_tokens) for i in lengths))
-        )
-        rows.append((*cells, f"{tokens:,.0f}", f"{pictures:,.0f}", measured))
+    for (name, num, counted_by, measured), found in groups.items():
+        epochs = sorted({epoch for epoch, _ in found})
+        taken = f"{epochs[0]:,}" if len(epochs) == 1 else f"{epochs[0]:,} to {epochs[-1]:,}"
+        lengths = [item for _, amount in found for item in amount.lengths]
+        tokens, pictures = sum(i.packed for i in lengths) / len(lengths), sum(sum(i.image_tokens) for i in lengths) / len(lengths)
+        rows.append((name, num, counted_by, taken, f"{tokens:,.0f}", f"{pictures:,.0f}", measured))
     return table(("source", "comparisons", "known", "an epoch takes", "tokens each", "of pictures", "from"), rows)
 
 

@@ -12,9 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from basereward.compose import compose, to_yaml
+from basereward.compose import compose
 from basereward.config_folders import folders
 from basereward.errors import ConfigError
 from basereward.grids.spec import GridSpec, with_words
@@ -86,7 +84,7 @@ def config_hash(settings: TrainSettings) -> str:
 
 def flat_config(settings: TrainSettings) -> dict[str, Any]:
     """Dotted key -> value."""
-    return dict(flat(yaml.safe_load(to_yaml(settings))))
+    return dict(flat(asdict(settings)))
 
 
 def refuse_identical(cells: Sequence[Cell]) -> None:

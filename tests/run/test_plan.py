@@ -66,6 +66,14 @@ def test_words_with_several_values_make_a_grid(planned):
     assert re.search(r"^head=linear +3 ", text, re.MULTILINE)
 
 
+def test_a_search_costs_as_many_runs_as_it_tries_and_halving_is_said(planned):
+    found, text = planned(*DEVICE, "ablation=learning_rate_search_tiny", "run.max_steps=10", "run.seed=0,1")
+    hours = [run["gpu_hours"] for run in found["runs"]]
+    assert len(hours) == 12 and len(set(hours[::2])) == 1 and "successive halving" not in text
+    _, text = planned(*DEMO, "head=linear,mlp", "ablation.halving={rungs:[5],keep:0.5}")
+    assert "successive halving makes it less" in text
+
+
 def test_finished_runs_of_a_grid_cost_nothing_more(planned):
     """Known by their hash, whatever they are called; a failed one is still to come."""
     words = ("ablation=heads_tiny", "run.max_steps=10", "run.seed=0", "head=linear,mlp")
@@ -79,7 +87,7 @@ def test_finished_runs_of_a_grid_cost_nothing_more(planned):
     assert [run["setting"] for run in found["runs"] if run["done"]] == ["head=linear"]
     assert found["totals"]["gpu_hours_left"] == pytest.approx(found["totals"]["gpu_hours"] / 2, rel=0.01)
     assert "2, 1 of them done" in text
-    other, _ = planned(*DEVICE, *words, "optim.lr=1e-3")
+    other, _ = planned(*DEVICE, *words, "optim.lr=2e-3")
     assert not any(run["done"] for run in other["runs"])
 
 
