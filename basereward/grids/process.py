@@ -34,11 +34,15 @@ _running: set[subprocess.Popen] = set()
 _guard = threading.Lock()
 
 
-def run_job(job: Job, environment: Mapping[str, str] | None = None) -> State:
-    """Runs a job, and again while it fails for a reason that another try may not meet; returns its last state."""
+def run_job(job: Job, environment: Mapping[str, str] | None = None, processes: int = 1) -> State:
+    """Runs a job, and again while it fails for a reason that another try may not meet; returns its last state.
+
+    Args:
+        environment: beside that of this process. processes: of the run, through torchrun where it is more than one.
+    """
     folder = Folder(job.root)
     for _ in range(max(1, job.attempts)):
-        code = _one_attempt(folder, job, environment or {})
+        code = _one_attempt(folder, job, environment or {}, processes)
         state = _told(folder.run_dir(job.name), code)
         if code in (0, REFUSED, BUSY):
             break
@@ -57,9 +61,10 @@ def with_threads(number: int | None) -> dict[str, str]:
     return {name: str(number) for name in THREADS} if number is not None else {}
 
 
-def _one_attempt(folder: Folder, job: Job, environment: Mapping[str, str]) -> int:
+def _one_attempt(folder: Folder, job: Job, environment: Mapping[str, str], processes: int) -> int:
     words = json.dumps([str(folder.root), job.name, job.pause_at, now()])
-    command = [sys.executable, "-m", "basereward.grids.worker", words]
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    command = [sys.executable, *several, "-m", "basereward.grids.worker", words]
     log = folder.run_dir(job.name) / LOG_OF_A_GRID
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:

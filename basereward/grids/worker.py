@@ -38,6 +38,8 @@ def run_cell(root: str | Path, name: str, pause_at: int | None = None, started: 
     folder = Folder(root)
     cell = next(cell for cell in folder.cells() if cell.name == name)
     run_dir = folder.run_dir(cell)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return train_beside(folder, cell, pause_at)
     run_dir.mkdir(parents=True, exist_ok=True)
     try:
         _take(run_dir)
@@ -56,6 +58,15 @@ def run_cell(root: str | Path, name: str, pause_at: int | None = None, started: 
         return REFUSED if isinstance(error, BaseRewardError) else BROKE
     state.end(ended)
     write_state(run_dir, state)
+    return ENDED
+
+
+def train_beside(folder: Folder, cell: Cell, pause_at: int | None) -> int:
+    """What the other processes of a run do: train with the first one, which alone judges and tells; returns the exit code."""
+    from basereward import train
+
+    if not is_finished(folder.run_dir(cell)):
+        train.run(settings_in(folder, cell, pause_at))
     return ENDED
 
 

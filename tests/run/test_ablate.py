@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,23 @@ def test_a_missing_library_is_said_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "joblib", None)
     with pytest.raises(MissingDependency, match=r"pip install 'basereward\[parallel\]'"):
         Parallel().check()
+
+
+def test_a_run_ends_with_the_process_that_started_it():
+    """Its standard input is a pipe, which closes however that process ends."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.dup2(reading, 0)
+        worker._end_with_parent()
+        time.sleep(60)
+        os._exit(99)
+    os.close(reading)
+    time.sleep(0.2)
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)  # it goes on while the pipe is open
+    os.close(writing)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == worker.BROKE
 
 
 @pytest.mark.parametrize("name", groups()["launcher"])

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from micro_grids import micro, outcome
+from micro_grids import micro, outcome, steps_of
 
 from basereward import ablate
 from basereward.errors import ConfigError, MissingDependency
@@ -130,6 +130,17 @@ def test_an_array_ends_with_the_numbers_of_a_sequential_grid_though_a_job_is_que
     assert ablate.run(settings) == 0
     assert outcome(tmp_path / "array") == outcome(tmp_path / "whole")
     assert (cluster / "requeued").read_text() == "requeued\n" and stored_state(first).attempts == 2
+
+
+@long
+def test_a_run_of_two_processes_is_trained_by_both_and_told_by_one(tmp_path):
+    keys = {"_target_": "basereward.grids.launchers.basic.Basic", "processes": 2, "threads": 1}
+    settings = micro(tmp_path / "two", launcher=keys)
+    assert ablate.run(settings) == 0
+    folder = Folder(settings.folder)
+    run_dir = folder.run_dir("head=linear")
+    assert stored_state(run_dir).attempts == 1 and steps_of(run_dir) == [2, 4, 6]
+    assert (run_dir / "checkpoints/checkpoint-6/rng_state_1.pth").is_file()  # of the second process
 
 
 @long

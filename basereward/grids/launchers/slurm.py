@@ -30,12 +30,12 @@ class OneRun:
     start goes on from the run's newest checkpoint.
     """
 
-    def __init__(self, job: Job, threads: int | None):
-        self.job, self.threads = job, threads
+    def __init__(self, job: Job, threads: int | None, processes: int = 1):
+        self.job, self.threads, self.processes = job, threads, processes
 
     def __call__(self) -> str:
         """Runs it; returns the state that it is in then."""
-        return run_job(self.job, with_threads(self.threads)).state
+        return run_job(self.job, with_threads(self.threads), self.processes).state
 
     def checkpoint(self) -> Any:
         """The same again: where it is, its directory knows."""
@@ -49,8 +49,8 @@ class Slurm(Launcher):
 
     Args:
         partition, account, qos: of the cluster; its defaults when None. minutes: until a job is queued again.
-        gpus, cpus, memory_gib: of one run. at_once: jobs of the array beside one another.
-        requeues: how often a job whose time was over is queued again. threads: of a run's arithmetic; ``cpus`` when None.
+        gpus, cpus, memory_gib: of one run, which has a process for each GPU. at_once: jobs of the array beside one another.
+        requeues: how often a job whose time was over is queued again. threads: of a process's arithmetic; its share of ``cpus`` when None.
         setup: lines of shell before the run. more: other flags of sbatch, by name.
         cluster: slurm, or local for processes of this machine, to try it.
     """
@@ -72,13 +72,9 @@ class Slurm(Launcher):
             whole_number(key, value)
         if cluster not in CLUSTERS:
             raise ConfigError(f"launcher.cluster: {cluster!r} is not known; {near_matches(cluster, CLUSTERS)}")
-        self.cluster, self.minutes, self.requeues, self.threads, self._at_once = (
-            cluster,
-            minutes,
-            requeues,
-            threads or cpus,
-            at_once,
-        )
+        self.cluster, self.minutes, self.requeues, self._at_once = cluster, minutes, requeues, at_once
+        self.processes = max(1, gpus)
+        self.threads = threads or max(1, cpus // self.processes)
         self.flags = {
             "job_name": "basereward", "partition": partition, "account": account, "qos": qos, "time": minutes, "nodes": 1,
             "ntasks_per_node": 1, "gpus_per_node": gpus or None, "cpus_per_task": cpus, "mem": f"{memory_gib}GB" if memory_gib else None,
@@ -113,7 +109,7 @@ class Slurm(Launcher):
             handles = self._in_queue(place, part)
             new = [job for job in part if job.name not in handles]
             if new:
-                submitted = self.executor(place).submit_array([OneRun(job, self.threads) for job in new])
+                submitted = self.executor(place).submit_array([OneRun(job, self.threads, self.processes) for job in new])
                 handles |= {job.name: handle for job, handle in zip(new, submitted, strict=True)}
             write_json(place / IDS, {name: str(handle.job_id) for name, handle in handles.items()})
             yield from _ended(part, handles)
