@@ -7,6 +7,7 @@ print(grid.tables()["demo"].winner)
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,13 +21,12 @@ from basereward.grid_settings import Listed, listed_runs, setting_name
 from basereward.grid_statistics.comparison import Compared, compare
 from basereward.grids.cells import baseline_of
 from basereward.grids.folder import CELLS, RUNS, Folder
+from basereward.grids.halving import RUNGS
 from basereward.grids.state import DONE, FAILED, KILLED, PAUSED, RUNNING, STOPPED, WAITING, state_of
 from basereward.judging import is_correct, judged_pairs
 from basereward.results_folder import EVAL
 from basereward.samples import SAMPLES, Sample, read_samples
 from basereward.significance import matched, results_in
-
-RUNGS = "rungs.json"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class GridResults:
         replicate: key over which means are formed.
         runs: of all settings, in the grid's order, whatever became of them.
         benchmarks: name -> results; of those that were expected and that no run has, `expected` tells.
-        rungs: what successive halving decided, oldest first.
+        rungs: what successive halving decided (`grids.halving`), oldest first.
     """
 
     name: str
@@ -206,8 +206,7 @@ def _baseline(given: str | None, own: str, settings: Mapping[str, object]) -> st
 
 
 def _rungs(file: Path) -> list[Mapping[str, Any]]:
-    import json
-
+    """What successive halving decided; nothing where the grid had none."""
     if not file.is_file():
         return []
     try:

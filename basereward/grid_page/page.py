@@ -10,6 +10,7 @@ from basereward.grid_page.columns import Columns, columns
 from basereward.grid_page.crossed import heat_maps, mixes
 from basereward.grid_page.words import chance, legend, missing, points, span, verdict
 from basereward.grid_results import GridResults
+from basereward.grid_settings import setting_name
 from basereward.grid_statistics.comparison import Compared
 from basereward.problems import counted
 from basereward.report.document import layout, page_script, tiles, write_document
@@ -126,28 +127,22 @@ def _training(grid: GridResults) -> Html:
 
 
 def _halving(grid: GridResults) -> Html:
-    """What successive halving stopped, and by which rule."""
-    head = ("rung", "step", "runs scored", "stopped", "rule")
+    """What successive halving stopped, by which numbers, and the rule."""
+    head = ("rung", "step", "setting", "runs", "validation", "below the best", "stopped where more than", "")
     rows = []
     for each in grid.rungs:
-        stopped = ", ".join(each.get("stopped") or []) or "none"
-        rows.append(
-            (
-                str(each.get("rung")),
-                number(each.get("step"), 0),
-                str(len(each.get("scores") or {})),
-                stopped,
-                str(each.get("rule") or DASH),
-            )
-        )
-    scores = [
-        (str(each.get("rung")), run, percent(score))
-        for each in grid.rungs
-        for run, score in sorted((each.get("scores") or {}).items(), key=lambda item: -item[1])
-    ]
-    more = table(("rung", "run", "validation"), scores, caption="Scores at each rung", numbers=(2,), sortable=True)
-    note = "A run that was stopped has no results; settings that were stopped under some seeds alone keep the luckier ones."
-    return join([table(head, rows, caption="Rungs", numbers=(1, 2)), folded("All scores", more), tag("p", note, class_="hint")])
+        best = max((of["mean"] for of in each["settings"]), default=0.0)
+        for of in each["settings"]:
+            below, limit = points(of["mean"] - best), points(-of["limit"]) if of["limit"] else DASH
+            place = (str(each["rung"] + 1), number(each["step"], 0), setting_name(of["setting"]), str(of["n"]))
+            rows.append((*place, percent(of["mean"]), below, limit, "goes on" if of["goes_on"] else tag("strong", "stopped")))
+    rules = dict.fromkeys(each["rule"] for each in grid.rungs)
+    stopped = ", ".join(dict.fromkeys(run for each in grid.rungs for run in each["stopped"])) or "none"
+    notes = (tag("p", "The rule: ", rule, ".", class_="hint") for rule in rules)
+    content = table(head, rows, caption="Rungs", numbers=(1, 3, 4, 5, 6), sortable=True)
+    return join(
+        [content, *notes, tag("p", "Stopped runs: ", stopped, ". They have no results, and are in no comparison.", class_="hint")]
+    )
 
 
 def _runs(grid: GridResults) -> Html:

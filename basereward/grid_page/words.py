@@ -73,7 +73,7 @@ def verdict(found: Compared) -> str:
             f"explain; {sure}."
         )
     if running:
-        return f"{name} is ahead with {ahead}, and {_listed(running)} may be as good: {sure}."
+        return f"{name} is ahead with {ahead}, but its lead over {_listed(running)} may be noise; {sure}."
     return f"{name} is the best of {len(found.settings)} settings: {ahead}; {sure}, and no other can still be it."
 
 

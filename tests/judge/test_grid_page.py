@@ -38,9 +38,12 @@ def crossed(tmp_path_factory) -> Path:
         share = 30 if "head=mlp" in cell.name else 80
         sources = {"text": {"comparisons": share}, "pictures": {"comparisons": 100 - share}}
         (cell / "data_manifest.json").write_text(json.dumps({"mixture": {"sources": sources}}))
-    rungs = [
-        {"rung": 1, "step": 100, "scores": {"head=mlp": 0.8, "head=linear": 0.6}, "stopped": ["head=linear"], "rule": "keep half"}
+    settings = [
+        {"setting": {"head": "mlp", "optim.lr": "1e-4"}, "mean": 0.8, "n": 3, "limit": 0.0, "goes_on": True},
+        {"setting": {"head": "linear", "optim.lr": "1e-6"}, "mean": 0.65, "n": 3, "limit": 0.04, "goes_on": False},
     ]
+    stopped = [f"head=linear,optim.lr=1e-6,run.seed={seed}" for seed in range(3)]
+    rungs = [{"rung": 0, "step": 100, "scores": {}, "stopped": stopped, "settings": settings, "rule": "the best 50% go on"}]
     (place / "rungs.json").write_text(json.dumps(rungs))
     assert main(["report", f"runs={place}", "categories=true"]) == 0
     return place
@@ -121,8 +124,15 @@ def test_the_page_begins_with_who_wins(folder):
 def test_the_page_of_a_crossed_grid_has_every_chart(crossed):
     text = Page(crossed / "report.html").text
     for title in ("every setting against head=linear lr=1e-6", "what each factor changes", "demo over lr", "accuracy by head and lr",
-                  "what an epoch takes of each source", "Validation accuracy", "Stopped early", "keep half", "By category"):  # fmt: skip
+                  "what an epoch takes of each source", "Validation accuracy", "Stopped early",
+                  "the best 50% go on", "By category"):  # fmt: skip
         assert title in text, title
+
+
+def test_what_halving_stopped(crossed):
+    rows = [row for row in Page(crossed / "report.html").cell_rows() if "goes on" in row or "stopped</strong>" in row]
+    assert ["mlp lr=1e-4" in rows[0], "linear lr=1e-6" in rows[1]] == [True, True]
+    assert "65.0%" in rows[1] and "\N{MINUS SIGN}15.0" in rows[1] and "\N{MINUS SIGN}4.0" in rows[1]
 
 
 def test_verdicts():
@@ -138,7 +148,7 @@ def test_verdicts():
     same = [middle ^ (generator.random((3, 400)) < 0.05) for _ in range(2)]
     assert "No setting can be told to be the best of 2" in verdict(compare({"a": same[0], "b": same[1]}, groups, "a"))
     two = verdict(compare({"a": same[0], "b": same[1], "c": bad}, groups, "c"))
-    assert "is ahead with" in two and "may be as good: the probability" in two and "c may" not in two
+    assert "is ahead with" in two and f"but its lead over {'ab'.replace(two[0], '')} may be noise; the probability" in two
     single = verdict(compare({"a": bad[:1], "b": good[:1]}, groups, "a"))
     assert "every setting has one seed: whether a second seed would say the same is not known" in single
     assert "there is no other setting" in verdict(compare({"a": good}, groups, "a"))
