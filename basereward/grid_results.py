@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from basereward.config_folders import folders
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.grid_settings import Listed, listed_runs, setting_name
 from basereward.grid_statistics.comparison import Compared, compare
@@ -179,9 +180,22 @@ def _of_folder(root: Path, baseline: str | None) -> GridResults:
     own = next((name for cell, name in zip(cells, names) if wanted and wanted.items() <= cell.setting.items()), names[0])
     settings = dict(zip(names, (cell.setting for cell in cells)))
     chosen = _baseline(baseline, own, settings)
-    expected = [str(each["benchmark"] if isinstance(each, Mapping) else each) for each in spec.evaluate]
-    rungs = _rungs(root / RUNGS)
-    return GridResults(spec.name, root, factors, settings, chosen, spec.replicate or "", runs, _judged(runs), expected, rungs)
+    judged, rungs = _judged(runs), _rungs(root / RUNGS)
+    expected = _expected(spec.evaluate, judged)
+    return GridResults(spec.name, root, factors, settings, chosen, spec.replicate or "", runs, judged, expected, rungs)
+
+
+def _expected(evaluate: Sequence[Any], judged: Mapping[str, Judged]) -> list[str]:
+    """Benchmarks that every run should have; those of a group are the ones that any run has, since the others were not at hand."""
+    names = [str(each["benchmark"] if isinstance(each, Mapping) else each) for each in evaluate]
+    return [name for name in names if not (judged and _is_group(name))]
+
+
+def _is_group(name: str) -> bool:
+    import yaml
+
+    files = [folder / "benchmark" / f"{name}.yaml" for folder in folders()]
+    return any("members" in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) for file in files if file.is_file())
 
 
 def _of_list(found: Listed, baseline: str | None) -> GridResults:

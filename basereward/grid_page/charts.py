@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from basereward.checkpoint import FINAL
 from basereward.grid_page.columns import accuracy
 from basereward.grid_page.forest import Line, forest
 from basereward.grid_page.words import mark, p_value, points, span
@@ -17,10 +18,13 @@ from basereward.grid_statistics.contrasts import contrasts
 from basereward.grid_statistics.trends import Trend, effect_weights, trend
 from basereward.report.curve import overlaid, style_of
 from basereward.report.markup import Html, percent, tag
+from basereward.report.markup import short as short_number
 from basereward.report.panel import Panel
-from basereward.report.run_files import read_metrics
+from basereward.report.run_files import count_parameters, read_metrics
 from basereward.report.svg import Axis, Chart, axis
 
+# The factor whose values have a size.
+BACKBONE = "backbone"
 STYLES = {BETTER: "s2", WORSE: "s1"}
 # Courses that one chart can hold.
 MAX_COURSES = 8
@@ -101,20 +105,38 @@ def effects(name: str, grid: GridResults, found: Compared) -> Html | None:
 
 
 def lines_over_numbers(name: str, grid: GridResults, found: Compared) -> Iterator[Panel]:
-    """For each factor whose values are numbers: the settings' accuracies over it, with the line through them."""
-    short = short_keys(list(grid.factors))
-    for key in grid.factors:
-        values = {setting: _number(grid.settings[setting].get(key)) for setting in found.settings}
-        if None not in values.values() and len(set(values.values())) > 2:
-            along = _along(short[key], grid.factors[key], is_log=(line := trend(found.moments, list(values.values()))).is_log)
-            yield _trend_panel(f"{name} over {short[key]}", along, found, values, line)
+    """For each factor whose values are numbers, and for the size of backbones: accuracies over it, with the line through them."""
+    short, seen = short_keys(list(grid.factors)), []
+    for key, texts in grid.factors.items():
+        written = {number: text for text in texts if (number := as_number(text)) is not None}
+        values = {setting: as_number(grid.settings[setting].get(key)) for setting in found.settings}
+        if key == BACKBONE and None in values.values():
+            values = {setting: _parameters(grid, setting) for setting in found.settings}
+            written = {number: short_number(number) for number in values.values() if number}
+        if None in values.values() or len(set(values.values())) < 3 or values in seen:
+            continue
+        seen.append(values)
+        line, title = trend(found.moments, list(values.values())), "parameters" if key == BACKBONE else short[key]
+        yield _trend_panel(f"{name} over {title}", _along(title, written, is_log=line.is_log), found, values, line)
 
 
-def _number(text: str | None) -> float | None:
+def as_number(text: str | None) -> float | None:
+    """A factor's value as a number; a ratio such as 1-to-0.5 is the share of what stands second.
+
+    >>> as_number("1e-5"), as_number("3-to-1"), as_number("mlp"), as_number(None)
+    (1e-05, 0.25, None, None)
+    """
+    first, _, second = (text or "").partition("-to-")
     try:
-        return float(text) if text is not None else None
-    except ValueError:
+        return float(second) / (float(first) + float(second)) if second else float(first)
+    except (ValueError, ZeroDivisionError):
         return None
+
+
+def _parameters(grid: GridResults, setting: str) -> float | None:
+    """Of the final model of the setting's first run that has one."""
+    found = (count_parameters(run.folder / FINAL) for run in grid.runs_of(setting))
+    return next((float(number) for number in found if number), None)
 
 
 def _trend_panel(title: str, along: Axis, found: Compared, values: Mapping[str, float], line: Trend) -> Panel:
@@ -135,9 +157,8 @@ def _trend_panel(title: str, along: Axis, found: Compared, values: Mapping[str, 
     return Panel(title, chart, (), note)
 
 
-def _along(name: str, texts: Sequence[str], *, is_log: bool) -> Axis:
+def _along(name: str, written: Mapping[float, str], *, is_log: bool) -> Axis:
     """The axis of a factor, with its values as the grid writes them."""
-    written = {float(text): text for text in texts}
     values = sorted(written)
     low, high = values[0], values[-1]
     if is_log:

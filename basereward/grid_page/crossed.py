@@ -26,6 +26,8 @@ def heat_maps(name: str, grid: GridResults, found: Compared) -> Iterator[Html]:
     short = short_keys(list(grid.factors))
     if 2 <= len(crossed) <= MAX_FACTORS:
         for one, other in itertools.combinations(crossed, 2):
+            if _in_step(grid, one, other):
+                continue
             yield _map(name, short[one], short[other], found, {each: grid.settings[each] for each in found.settings}, one, other)
     if len(crossed) == 1:
         arguments = {each: _arguments(grid, each, crossed[0]) for each in found.settings}
@@ -37,6 +39,12 @@ def heat_maps(name: str, grid: GridResults, found: Compared) -> Iterator[Html]:
         both = {each: of for each, of in arguments.items() if set(varying) <= set(of)}
         if len(varying) == 2 and len(both) > 3:
             yield _map(name, varying[0], varying[1], found, both, *varying)
+
+
+def _in_step(grid: GridResults, one: str, other: str) -> bool:
+    """Whether two factors change together, which no map shows."""
+    both = {(of.get(one), of.get(other)) for of in grid.settings.values()}
+    return len(both) <= max(len(grid.factors[one]), len(grid.factors[other]))
 
 
 def _arguments(grid: GridResults, setting: str, key: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ from basereward.grid_results import GridResults
 from basereward.runtime import write_bytes
 
 CSV, MARKDOWN, LATEX = "table.csv", "table.md", "table.tex"
+# More columns than this are made to fit the width of the text.
+WIDE = 7
 LATEX_OF = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
@@ -68,11 +70,13 @@ def escaped(text: str) -> str:
 
 
 def as_latex(grid: GridResults, shown: Columns) -> str:
-    r"""A ``table*`` that needs ``\usepackage{booktabs}``."""
+    r"""A ``table*`` that needs ``\usepackage{booktabs}``, and where it is wide ``\usepackage{graphicx}``."""
+    is_wide = len(shown.head) > WIDE
     lines = [
-        "% basereward report; needs \\usepackage{booktabs}",
+        f"% basereward report; needs \\usepackage{{booktabs{',graphicx' if is_wide else ''}}}",
         "\\begin{table*}",
         "\\centering",
+        *(["\\resizebox{\\textwidth}{!}{%"] if is_wide else []),
         f"\\begin{{tabular}}{{{'l' * shown.names}{'r' * (len(shown.head) - shown.names)}}}",
         "\\toprule",
         _latex_row(map(latex, shown.head)),
@@ -81,7 +85,7 @@ def as_latex(grid: GridResults, shown: Columns) -> str:
     for row in shown.rows:
         lines.append(_latex_row(f"\\textbf{{{latex(cell.text)}}}" if cell.is_strong else latex(cell.text) for cell in row))
     notes = " ".join([*legend(grid), *(f"Missing: {line}." for line in missing(grid))])
-    lines += ["\\bottomrule", "\\end{tabular}", f"\\caption{{{latex(notes)}}}", "\\end{table*}", ""]
+    lines += ["\\bottomrule", f"\\end{{tabular}}{'}' if is_wide else ''}", f"\\caption{{{latex(notes)}}}", "\\end{table*}", ""]
     return "\n".join(lines)
 
 

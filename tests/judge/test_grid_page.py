@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import browser
 from html_pages import Page
 from made_grids import heads, scaled, write_grid
+from safetensors.numpy import save_file
 
 from basereward import grid_results
 from basereward.cli import main
@@ -91,7 +93,8 @@ def test_latex_is_whole(folder, crossed):
         lines = [line for line in body.splitlines() if line.endswith("\\\\")]
         columns = len(re.search(r"begin\{tabular\}\{([lr]+)\}", text)[1])
         assert len(lines) > 7 and {line.count(" & ") for line in lines} == {columns - 1}
-        left = unescaped("\n".join(text.splitlines()[1:]))
+        assert ("\\resizebox" in text) == (columns > 7)
+        left = unescaped("\n".join(text.splitlines()[1:]).replace("{!}{%", "{!}{"))
         assert not set("%$#_^~") & set(left) and left.isascii()
         assert left.count("{") == left.count("}")
         assert left.count("&") == len(lines) * (columns - 1)
@@ -105,7 +108,7 @@ def test_latex_of_any_text():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
 def test_latex_compiles(crossed, tmp_path):
-    document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\\input{table}\\end{document}"
+    document = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\\input{table}\\end{document}"
     shutil.copy(crossed / "table.tex", tmp_path / "table.tex")
     (tmp_path / "main.tex").write_text(document)
     done = subprocess.run(["pdflatex", "-halt-on-error", "main.tex"], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -137,8 +140,6 @@ def test_what_halving_stopped(crossed):
 
 def test_verdicts():
     """Who is called the best, who is not, and what is said of single seeds."""
-    import numpy as np
-
     from basereward.grid_statistics.comparison import compare
 
     generator, groups = np.random.default_rng(0), [str(k) for k in range(400)]
@@ -237,3 +238,35 @@ def test_a_grid_stands_alone_and_other_tables_are_kept(folder, tmp_path, capsys)
 def test_the_script_that_draws_grids(tmp_path):
     done = subprocess.run([sys.executable, str(Path(__file__).with_name("made_grids.py")), str(tmp_path), "20"], check=False)
     assert done.returncode == 0 and len(list((tmp_path / "heads" / "cells").iterdir())) == 21
+
+
+def titles(folder: Path) -> str:
+    assert main(["report", f"runs={folder}"]) == 0
+    return Page(folder / "report.html").text
+
+
+def test_lines_over_ratios_and_sizes_of_backbones(tmp_path):
+    """1-to-0.25 is a share of a fifth; backbones are drawn over the numbers of their parameters, where their final models are there."""
+    ratios = write_grid(tmp_path / "r", {"mix": ("1-to-0", "1-to-0.25", "1-to-1")}, {}, seeds=2, items=20)
+    assert "demo over mix" in titles(ratios)
+    names = {"small": 10, "middle": 100, "large": 1000}
+    sizes = write_grid(tmp_path / "b", {"backbone": tuple(names)}, {}, seeds=2, items=20)
+    assert "demo over parameters" not in titles(sizes)
+    for name, number in names.items():
+        final = sizes / "cells" / f"backbone={name},run.seed=0" / "final"
+        final.mkdir()
+        save_file({"weight": np.zeros(number, dtype=np.float32)}, final / "model.safetensors")
+    assert "demo over parameters" in titles(sizes) and "for ten times as much" in Page(sizes / "report.html").text
+
+
+def test_factors_in_step_have_no_map_and_one_line(tmp_path):
+    """Both are the same numbers: the second line would say nothing."""
+    values = ("784", "3136", "12544")
+    folder = write_grid(tmp_path / "z", {"a.max_pixels": values}, {}, seeds=2, items=20)
+    file = folder / "cells.json"
+    cells = json.loads(file.read_text())
+    for cell in cells:
+        cell["setting"]["a.min_pixels"] = cell["setting"]["a.max_pixels"]
+    file.write_text(json.dumps(cells))
+    text = titles(folder)
+    assert "demo over max_pixels" in text and "demo over min_pixels" not in text and "accuracy by" not in text

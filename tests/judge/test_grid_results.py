@@ -198,3 +198,12 @@ def test_a_folder_that_is_neither(tmp_path):
 
 def test_names_of_settings():
     assert setting_name({"data.a.weight": "1", "data.b.weight": "2"}) == "data.a.weight=1 data.b.weight=2"
+
+
+def test_a_group_is_the_benchmarks_that_were_at_hand(small):
+    file = small / "grid.yaml"
+    file.write_text(
+        yaml.safe_dump({**yaml.safe_load(file.read_text()), "evaluate": [{"benchmark": "all", "overrides": ["missing=skip"]}]})
+    )
+    grid = grid_results.read(small)
+    assert list(grid.expected) == [] and list(grid.benchmarks) == ["demo"] and not list(grid.missing())
