@@ -52,8 +52,8 @@ class PlanSettings:
     """``dir``: folder of the grid, whose finished runs cost nothing more."""
     evaluate: list[Any] = field(default_factory=list)
     """Benchmarks after each run, beside those of the grid: options of conf/benchmark, or ``{benchmark: custom, overrides: [...]}``."""
-    gpus: int = 8
-    """Devices that share each run."""
+    gpus: Any = 8
+    """Devices that share each run; a list of numbers gives an answer for each."""
     mfu: float = 0.4
     """Share of the device's peak that a run reaches, where its YAML does not say."""
     tokens: TokenSettings = field(default_factory=TokenSettings)
@@ -179,13 +179,17 @@ def _head(settings: PlanSettings) -> Head:
     spec = settings.spec
     is_grid = bool(spec.factors or spec.search)
     title = f"grid {spec.name} ({_experiment(settings.words) if spec.experiment is None else f'experiment={spec.experiment}'})"
-    return Head(title if is_grid else _experiment(settings.words), settings.gpus, stops_early=spec.halving is not None)
+    return Head(title if is_grid else _experiment(settings.words), _gpus(settings), stops_early=spec.halving is not None)
+
+
+def _gpus(settings: PlanSettings) -> list[Any]:
+    return settings.gpus if isinstance(settings.gpus, list) else [settings.gpus]
 
 
 def _check(settings: PlanSettings) -> None:
-    for key, value in (("gpus", settings.gpus), ("sample", settings.sample), ("tokens.prompt", settings.tokens.prompt),
+    for key, value in (*(("gpus", num) for num in _gpus(settings)), ("sample", settings.sample), ("tokens.prompt", settings.tokens.prompt),
                        ("tokens.response", settings.tokens.response)):  # fmt: skip
-        if value < 1:
+        if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{key}: expected a whole number from 1; found {value}; correct it")
     if not 0 < settings.mfu <= 1:
         raise ConfigError(f"mfu: expected a share above 0, at most 1; found {settings.mfu}; 0.4 is two fifths of the peak")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from basereward.compose import compose
 from basereward.costs.amounts import Assumed, amounts_of
 from basereward.data_settings import CUSTOM
 from basereward.encode import Encoder, Lengths
@@ -54,9 +56,9 @@ def _custom(node: Mapping[str, Any]) -> dict[str, Any]:
     return {"_target_": CUSTOM, "path": node["path"], "image_root": node.get("image_root")}
 
 
+@cache
 def _node_of(name: str) -> dict[str, Any]:
-    from basereward.compose import compose
-
+    """Of a member of a group, which is one of the toolkit's own."""
     return compose("evaluate", ["model=none", f"benchmark={name}"], EvaluateSettings).benchmark
 
 
@@ -69,9 +71,14 @@ def _published(node: Mapping[str, Any], assumed: Assumed) -> tuple[list[Lengths]
             f"evaluate: expected a benchmark whose items are counted in its YAML, or whose rows are here; found {name}; leave it out, "
             "or give benchmark.path"
         )
-    card = recipe_node({"recipe": name, "path": "none"}, "evaluate")["card"]
+    card = _card(name)
     images = (assumed.image,) * (card.get("pictures") or 0) if assumed.image else ()
     return [Lengths(assumed.prompt + sum(images), (assumed.response,) * (card.get("responses") or 2), images)], num
+
+
+@cache
+def _card(name: str) -> dict[str, Any]:
+    return recipe_node({"recipe": name, "path": "none"}, "evaluate")["card"]
 
 
 def _blind(item: Lengths) -> Lengths:

@@ -22,18 +22,20 @@ class Head:
     """What is planned.
 
     Attributes:
-        title: a run's or a grid's name. gpus: devices. stops_early: successive halving may end runs before their last step.
+        title: a run's or a grid's name. gpus: devices that share a run, of each answer that is asked for.
+        stops_early: successive halving may end runs before their last step.
     """
 
     title: str
-    gpus: int
+    gpus: Sequence[int]
     stops_early: bool = False
 
 
 def page(head: Head, estimator: Estimator, costs: Sequence[Cost]) -> str:
     """The plan as text."""
     known = [cost for cost in costs if cost.work is not None]
-    parts = [f"plan of {head.title} on {head.gpus} x {estimator.hardware.name}", "", table(HEADER, _rows(costs)), ""]
+    numbers = " or ".join(map(str, head.gpus))
+    parts = [f"plan of {head.title} on {numbers} x {estimator.hardware.name}", "", table(HEADER, _rows(costs)), ""]
     parts += [_totals(head, known), ""] if known else []
     parts += _unknown(costs)
     parts += [*_memory(known, estimator), _sources(known), "", *_assumptions(head, estimator, known)]
@@ -69,7 +71,7 @@ def counted_runs(group: Sequence[Cost]) -> str:
     return f"{len(group)} ({done} done)" if done else str(len(group))
 
 
-def totals(known: Sequence[Cost], gpus: int) -> dict[str, float]:
+def totals(known: Sequence[Cost], gpus: Sequence[int]) -> dict[str, Any]:
     """What all runs come to; operations, device-hours, hours by the clock, bytes."""
     hours, left = sum(cost.hours for cost in known), sum(cost.left for cost in known)
     return {
@@ -78,7 +80,8 @@ def totals(known: Sequence[Cost], gpus: int) -> dict[str, float]:
         "flops": sum(cost.work.total for cost in known), "flops_training_needed": sum(cost.work.needed for cost in known),
         "flops_training": sum(cost.work.computed for cost in known), "flops_validation": sum(cost.work.validation for cost in known),
         "flops_evaluation": sum(cost.work.evaluation for cost in known), "flops_by_rows": sum(cost.work.by_rows for cost in known),
-        "gpu_hours": hours, "gpu_hours_left": left, "wall_hours": hours / gpus, "wall_hours_left": left / gpus,
+        "gpu_hours": hours, "gpu_hours_left": left,
+        "wall_hours": {str(num): hours / num for num in gpus}, "wall_hours_left": {str(num): left / num for num in gpus},
         "disk_runs": sum(cost.disk.run for cost in known), "disk_more_while_writing": max(cost.disk.checkpoint for cost in known),
         "disk_cache": _cache(known),
     }  # fmt: skip
@@ -94,7 +97,7 @@ def _totals(head: Head, known: Sequence[Cost]) -> str:
     all_ = totals(known, head.gpus)
     done = f", {all_['runs_done']} of them done" if all_["runs_done"] else ""
     left = f", {all_['gpu_hours_left']:,.4g} of them left" if done else ""
-    clock = all_["wall_hours_left"] if done else all_["wall_hours"]
+    clock = [f"{duration(hours)} on {counted(int(num), 'GPU')}" for num, hours in all_["wall_hours_left"].items()]
     lines = [
         ("runs", f"{all_['runs']}{done}; {all_['comparisons']:,} comparisons, {scaled(all_['tokens'])} tokens, each prompt once"),
         ("operations", f"{all_['flops']:.3g}: training {all_['flops_training']:.3g} (needed {all_['flops_training_needed']:.3g}), "
@@ -102,7 +105,7 @@ def _totals(head: Head, known: Sequence[Cost]) -> str:
         ("a row per response", f"would need {all_['flops_by_rows']:.3g} for training without padding, "
                                f"{all_['flops_by_rows'] / all_['flops_training_needed']:.2f} times as much"),
         ("GPU-hours", f"{all_['gpu_hours']:,.4g}{left}"),
-        ("by the clock", f"{duration(clock)} on {counted(head.gpus, 'GPU')}, if they share without loss"),
+        ("by the clock", f"{', '.join(clock)}, if they share without loss"),
         ("disk", f"{scaled(all_['disk_runs'])}B of checkpoints and models when all are done, {scaled(all_['disk_more_while_writing'])}B "
                  "more while one is written" + (f", {scaled(all_['disk_cache'])}B of kept features" if all_["disk_cache"] else "")),
     ]  # fmt: skip
@@ -168,7 +171,7 @@ def _assumptions(head: Head, estimator: Estimator, known: Sequence[Cost]) -> lis
     given = estimator.assumptions
     stated = f"MFU {given.mfu:g}: nothing was measured on such a device; conf/plan.yaml has the reason, mfu=... another"
     measured = f"MFU {estimator.hardware.mfu:g}, measured (hardware.mfu)" if estimator.hardware.mfu else ""
-    lines = [measured or stated, f"{counted(head.gpus, 'GPU')} without loss between them"]
+    lines = [measured or stated, "GPUs share a run without loss"]
     if any(amount.is_assumed for cost in known for amount in cost.data.amounts.values()):
         image = max((item for cost in known for amount in cost.data.amounts.values() for length in amount.lengths
                      for item in length.image_tokens), default=0)  # fmt: skip
@@ -187,7 +190,7 @@ def as_json(head: Head, estimator: Estimator, costs: Sequence[Cost]) -> dict[str
     """The plan for programs: sums, each run, and what was assumed; operations, hours and bytes."""
     known = [cost for cost in costs if cost.work is not None]
     return {
-        "title": head.title, "gpus": head.gpus, "hardware": asdict(estimator.hardware), "assumptions": asdict(estimator.assumptions),
+        "title": head.title, "gpus": list(head.gpus), "hardware": asdict(estimator.hardware), "assumptions": asdict(estimator.assumptions),
         "totals": totals(known, head.gpus) if known else {}, "runs": [_run(cost) for cost in costs],
     }  # fmt: skip
 
