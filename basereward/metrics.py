@@ -11,6 +11,8 @@ import numpy as np
 
 # Groups drawn at one time for an interval: 8 bytes each, three times.
 MAX_PICKS = 1_000_000
+# Below any difference of shares that a file of responses can make, and far above what summing them rounds.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,23 @@ def clustered_interval(
     sum_g2 = group_sums(np.stack([np.asarray(correct, dtype=np.float64), np.ones(len(correct))], axis=1), groups)
     right_g, size_g = sum_g2.T
     bound = ((1 - level) / 2) ** (1 / len(size_g))
-    if (right_g == size_g).all():
-        return bound, 1.0
-    if (right_g == 0).all():
-        return 0.0, 1 - bound
     shares = right_g / size_g
-    if (shares == shares[0]).all():
+    if is_all(shares, 1):
+        return bound, 1.0
+    if is_all(shares, 0):
+        return 0.0, 1 - bound
+    if is_all(shares, shares[0]):
         return wilson_interval(float(shares[0]), len(shares), level=level)
     return _interval_of_means(sum_g2, level, draws, seed)
+
+
+def is_all(shares: np.ndarray, value: float) -> bool:
+    """Whether all are a value but for rounding: shares that are sums may miss it by their last bits.
+
+    >>> is_all(np.array([1.0, 0.1 + 0.2 + 0.7]), 1), is_all(np.array([1.0, 0.999]), 1)
+    (True, False)
+    """
+    return bool((np.abs(shares - value) <= ROUNDING).all())
 
 
 def wilson_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:

@@ -9,6 +9,7 @@ A row is `{"prompt", "images", "responses", "correct": [true, false, ...], "answ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,14 @@ COLUMNS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "gold": ("a finite number", is_finite),
     "answers": ("a text", lambda value: isinstance(value, str)),
 }
+
+# What the rows without a column are left out of, where others have it.
+LEFT_OUT = {
+    "correct": "they count neither in best of N nor in accuracy",
+    "gold": "they are left out of over-optimisation",
+    "answers": "the majority is not worked out, as it would be of other prompts than the pick",
+}
+SHOWN_IDS = 3
 
 NOTHING_TO_TELL = (
     "no prompt has both a right and a wrong response (or, without `correct`, two gold scores): accuracy cannot be measured, and "
@@ -74,25 +83,45 @@ class BestOfN(CustomBenchmark):
         super().__init__(rows.path, name=name, recipe=rows)
 
     def comparisons(self) -> list[Comparison]:
-        """All rows; `notes` says where none of them tells a model from another."""
+        """All rows; `notes` says which columns only some of them have, and where none of them tells a model from another.
+
+        Where a row says which responses are correct, one that has gold scores alone gives no pairs: accuracy would be of two kinds.
+        """
         found = super().comparisons()
+        self.notes = [*self.notes, *partial_columns(found)]
+        if any("correct" in item.meta for item in found):
+            found = [item if "correct" in item.meta else replace(item, pairs=()) for item in found]
         if not any(item.pairs for item in found):
             self.notes = [*self.notes, NOTHING_TO_TELL]
         return found
 
     def numbers(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """`best_of_n` and `over_optimisation`, one row for each N, as far as the columns are there in every row."""
+        """`best_of_n` and `over_optimisation`, one row for each N, each over the items that have its column."""
         own: dict[str, Any] = {}
         official = None
-        if samples and all("correct" in sample.meta for sample in samples):
-            own["best_of_n"] = accuracy_curve(samples)
-        if "best_of_n" in own and any(len(set(sample.meta["correct"])) > 1 for sample in samples):
+        known = [sample for sample in samples if "correct" in sample.meta]
+        if known:
+            own["best_of_n"] = accuracy_curve(known)
+        if any(len(set(sample.meta["correct"])) > 1 for sample in known):
             last = own["best_of_n"][-1]
-            official = {"rule": f"accuracy of the pick among {last['n']}", "value": last["picked"]}
-        scored = [sample for sample in samples if sample.rewards is not None]
-        if scored and all("gold" in sample.meta for sample in scored):
+            over = f", over the {len(known)} of {len(samples)} prompts that have `correct`" if len(known) < len(samples) else ""
+            official = {"rule": f"accuracy of the pick among {last['n']}{over}", "value": last["picked"]}
+        scored = [sample for sample in samples if sample.rewards is not None and "gold" in sample.meta]
+        if scored:
             own["over_optimisation"] = gold_curve(scored)
         return {"own": own, "official": official}
+
+
+def partial_columns(comparisons: Sequence[Comparison]) -> list[str]:
+    """A sentence for each column that some rows have and others lack: what is then left out."""
+    notes = []
+    for key, what in LEFT_OUT.items():
+        of = comparisons if key != "answers" else [item for item in comparisons if "correct" in item.meta]
+        lacking = [item.id for item in of if key not in item.meta]
+        if 0 < len(lacking) < len(of):
+            examples = ", ".join(lacking[:SHOWN_IDS]) + (" ..." if len(lacking) > SHOWN_IDS else "")
+            notes.append(f"no `{key}` in {len(lacking):,} of {len(of):,} rows ({examples}): {what}")
+    return notes
 
 
 def accuracy_curve(samples: Sequence[Sample]) -> list[dict[str, Any]]:

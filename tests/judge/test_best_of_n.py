@@ -14,7 +14,7 @@ from basereward.benchmarks.best_of_n import BestOfN, accuracy_curve, gold_curve
 from basereward.benchmarks.picks import kl, majority_shares, pick_weights, sizes
 from basereward.cli import main
 from basereward.problems import BadRows
-from basereward.samples import Sample
+from basereward.samples import Sample, with_rewards
 
 REWARDS = [0.5, 2.0, 2.0, -1.0, 0.5, 0.5]
 CORRECT = [True, False, True, True, False, False]
@@ -155,3 +155,41 @@ def test_all_is_made_again_from_samples():
     found = BestOfN("nowhere.jsonl").numbers(samples)
     assert found["own"].keys() == {"best_of_n", "over_optimisation"} and found["official"]["value"] == 1.0
     assert judge(BestOfN("nowhere.jsonl"), [pair(1.0, name="a", meta={"correct": [True, False]})])["own"].keys() == {"best_of_n"}
+
+
+def test_a_row_with_gold_alone_takes_nothing_from_the_others_and_is_told(tmp_path):
+    """Three rows with both columns, one with gold alone: the headline is over three, accuracy is of correct against wrong alone."""
+    full = [{"id": f"r{k}", "prompt": f"{k}?", "responses": ["a", "b"], "correct": [True, False], "gold": [0.9, 0.1]} for k in range(3)]
+    alone = {"id": "g", "prompt": "g?", "responses": ["a", "b", "c"], "gold": [0.1, 0.5, 0.9]}
+    benchmark = BestOfN(str(write(tmp_path, [*full, alone])))
+    items = benchmark.comparisons()
+    assert [len(item.pairs) for item in items] == [1, 1, 1, 0]
+    assert any("no `correct` in 1 of 4 rows (g)" in note for note in benchmark.notes), benchmark.notes
+    rewards = [(1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (2.0, 1.0, 0.0)]
+    found = judge(benchmark, with_rewards(items, rewards))
+    assert found["official"]["value"] == pytest.approx(2 / 3) and "3 of 4 prompts" in found["official"]["rule"]
+    assert (found["n"], found["correct"]) == (3, 2) and [row["n"] for row in found["own"]["best_of_n"]] == [1, 2]
+    assert found["own"]["over_optimisation"][-1]["gold"] == pytest.approx((0.9 + 0.9 + 0.1 + (0.1 + 0.1 + 0.5) / 3) / 4)
+
+
+def test_columns_that_all_rows_have_or_none_has_are_no_news(tmp_path):
+    gold = [{"prompt": f"{k}?", "responses": ["a", "b"], "gold": [0.5, 0.1]} for k in range(2)]
+    for rows in (ROWS, gold):
+        benchmark = BestOfN(str(write(tmp_path, rows)))
+        benchmark.comparisons()
+        assert benchmark.notes == []
+    one_lacks = [{key: value for key, value in ROWS[0].items() if key != "answers"}, ROWS[1]]
+    benchmark = BestOfN(str(write(tmp_path, one_lacks)))
+    benchmark.comparisons()
+    assert ["no `answers` in 1 of 2 rows (a)" in note for note in benchmark.notes] == [True]
+
+
+def test_where_all_are_correct_the_interval_is_the_same_for_every_n():
+    """19 prompts of 6: 0.025 ** (1 / 19) = 0.8235, however the shares of the pick round when they are summed."""
+    generator = np.random.default_rng(0)
+    samples = [item(str(k), generator.normal(size=6), correct=[True] * 6) for k in range(19)]
+    curve = accuracy_curve(samples)
+    assert [row["n"] for row in curve] == [1, 2, 4, 6]
+    assert [row["interval_95"] for row in curve] == [pytest.approx([0.8235, 1.0], abs=1e-4)] * 4
+    none = [item(str(k), generator.normal(size=6), correct=[False] * 6) for k in range(19)]
+    assert accuracy_curve(none)[2]["interval_95"] == pytest.approx([0.0, 0.1765], abs=1e-4)
