@@ -24,7 +24,7 @@ from basereward.results_folder import EVAL, RESULTS, model_files
 from basereward.runtime import set_up_logging, write_json
 from basereward.samples import SAMPLES, Sample, read_samples
 from basereward.settings import DiagnoseSettings
-from basereward.significance import places
+from basereward.significance import how_to_make, places
 
 SETTINGS = DiagnoseSettings
 
@@ -107,7 +107,7 @@ def against(place: str | None, benchmark: Benchmark) -> list[Sample] | None:
     if file is None:
         raise ConfigError(
             f"against: expected a folder with {SAMPLES}, or a run with {EVAL}/{benchmark.name}/{SAMPLES}; found neither in {place}; "
-            f"make it with basereward evaluate model={place}"
+            f"{how_to_make(place, benchmark)}"
         )
     return read_samples(file)
 

@@ -151,7 +151,7 @@ def with_other(task: Task, settings: EvaluateSettings) -> Task:
     """
     if settings.against is None:
         return task
-    other = other_run(settings.against, task.benchmark.name, task.benchmark.version)
+    other = other_run(settings.against, task.benchmark)
     images = other.numbers.get("images")
     if images != settings.images:
         expected = f"against: expected results with images={settings.images}"

@@ -9,23 +9,56 @@ from pathlib import Path
 from typing import Any
 
 from basereward import checkpoint
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, near_matches
 from basereward.part_files import part_of
 from basereward.runtime import file_hash
 from basereward.samples import SAMPLES
 
 RESULTS, EVAL = "results.json", "eval"
+CHECKPOINTS, CHECKPOINT_EVAL = "checkpoints", "eval_checkpoints"
 
 log = logging.getLogger(__name__)
 
 
-def default_folder(model: str, name: str) -> Path:
-    """``<run>/eval/<benchmark>`` for a run or its final model."""
+def home(model: str | Path) -> Path | None:
+    """Where the results of a model lie in its run: ``<run>/eval`` for a run or its final model, ``<run>/eval_checkpoints/<name>`` for
+    one of its checkpoints, so that the page of the run shows the final model alone; None for a model that is in no run.
+    """
     folder = Path(model)
     for run_dir in (folder, folder.parent):
         if (run_dir / checkpoint.FINAL).is_dir():
-            return run_dir / EVAL / name
-    raise ConfigError(f"out: {model} is not in a run directory here, so there is no place for the results; add out=<folder>")
+            return run_dir / EVAL
+    if folder.parent.name == CHECKPOINTS and (folder / "config.json").is_file():
+        return folder.parent.parent / CHECKPOINT_EVAL / folder.name
+    return None
+
+
+def default_folder(model: str, name: str) -> Path:
+    """The benchmark's folder in the `home` of the model.
+
+    Raises:
+        ConfigError: the model is in no run: a folder elsewhere, one that is not there, or a Hub id.
+    """
+    if (place := home(model)) is not None:
+        return place / name
+    folder = Path(model)
+    if folder.exists():
+        raise ConfigError(f"out: {model} is in no run, so there is no place for the results of its own; add out=<folder>")
+    near = f"; {near_matches(folder.name, names)}" if (names := models_in(folder.parent)) else ""
+    raise ConfigError(
+        f"model: expected a run, a checkpoint or an exported folder; found no folder {model}{near}; correct it, or, if it is a model of "
+        "the Hub, add out=<folder> for its results"
+    )
+
+
+def models_in(folder: Path) -> list[str]:
+    """Names of the folders in a folder that hold a model or a run."""
+    try:
+        return sorted(
+            place.name for place in folder.iterdir() if (place / checkpoint.FINAL).is_dir() or (place / "config.json").is_file()
+        )
+    except OSError:
+        return []
 
 
 def folder_of_version(out: Path, version: str, *, is_given: bool, overwrite: bool = False) -> Path:

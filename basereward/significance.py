@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from basereward.errors import DataError
+from basereward.benchmarks.base import Benchmark
+from basereward.checkpoint import FINAL
+from basereward.errors import DataError, near_matches
 from basereward.judging import is_correct, judged_pairs
 from basereward.metrics import difference_interval, mcnemar_exact
-from basereward.results_folder import EVAL, RESULTS, beside_it
+from basereward.results_folder import EVAL, RESULTS, beside_it, home, models_in
 from basereward.samples import SAMPLES, Sample, read_samples
 from basereward.text_tables import table as text_table
 
@@ -29,7 +31,7 @@ class Other:
     samples: Sequence[Sample]
 
 
-def other_run(given: str, name: str, version: str) -> Other:
+def other_run(given: str, benchmark: Benchmark) -> Other:
     """The evaluation that `against=` names, of the same benchmark in the same version.
 
     Args:
@@ -38,13 +40,14 @@ def other_run(given: str, name: str, version: str) -> Other:
     Raises:
         DataError: there is none of this benchmark, or it is of another version.
     """
+    name, version = benchmark.name, benchmark.version
     found = [numbers for folder in places(Path(given), name, version) if (numbers := results_in(folder)) is not None]
     of_name = [(folder, numbers) for folder, numbers in found if numbers.get("benchmark") == name]
     if not of_name:
         raise DataError(
             f"against: expected a folder with {RESULTS} of {name}, or a run that was judged on it; found "
             f"{', '.join(str(numbers.get('benchmark')) for _, numbers in found) or 'none'} in {given}; "
-            f"make it first: basereward evaluate model={given} benchmark={name}"
+            f"{how_to_make(given, benchmark)}"
         )
     for folder, numbers in of_name:
         if numbers.get("version") == version:
@@ -56,10 +59,37 @@ def other_run(given: str, name: str, version: str) -> Other:
     )
 
 
+def how_to_make(given: str | Path, benchmark: Benchmark) -> str:
+    """The command that makes the results that `against=` wants, where what it names has a model; else what to name."""
+    model = model_of(Path(given))
+    if model is None:
+        siblings = models_in(Path(given).parent)
+        near = f"; {near_matches(Path(given).name, siblings)}" if siblings and not Path(given).exists() else ""
+        return f"name a run that was judged, or the folder of its results{near}"
+    out = "" if home(model) is not None else " out=<folder>"
+    return f"make it first: basereward evaluate model={model} {benchmark.words()}{out}"
+
+
+def model_of(given: Path) -> str | None:
+    """The model that a folder is, or holds the results of; None where it is neither."""
+    if (found := results_in(given)) is not None and found[1].get("model"):
+        return str(found[1]["model"])
+    if given.name == EVAL and home(given.parent) == given:
+        return str(given.parent)
+    is_model = (given / FINAL).is_dir() or (given / "config.json").is_file()
+    return str(given) if is_model else None
+
+
 def places(given: Path, name: str, version: str) -> list[Path]:
     """Where the results of a benchmark can be, the likeliest first; results on a second version stand beside the first ones."""
-    folders = [given / name, given / EVAL / name, given.parent / EVAL / name]
-    return [given, *(place for folder in folders for place in (folder, beside_it(folder, version)))]
+    of_model = home(given)
+    folders = [
+        given / name,
+        *([of_model / name] if of_model is not None else []),
+        given / EVAL / name,
+        given.parent / EVAL / name,
+    ]
+    return [given, *(place for folder in dict.fromkeys(folders) for place in (folder, beside_it(folder, version)))]
 
 
 def results_in(folder: Path) -> tuple[Path, dict[str, Any]] | None:

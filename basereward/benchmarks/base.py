@@ -46,6 +46,10 @@ class Benchmark:
         """The items, in a fixed order, each with an id of its own, and a category where the benchmark has them."""
         raise NotImplementedError
 
+    def words(self) -> str:
+        """How a command names it and its rows, for messages that give a command."""
+        return f"benchmark={self.name}"
+
     def numbers(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """The benchmark's own numbers, from samples alone; any of these keys, all optional.
 

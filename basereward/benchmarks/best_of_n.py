@@ -76,6 +76,7 @@ class BestOfN(CustomBenchmark):
     path, image_root, name: as of `CustomBenchmark`.
     """
 
+    kind = "best_of_n"
     meta_keys = tuple(COLUMNS)
 
     def __init__(self, path: str, *, image_root: str | None = None, name: str | None = None):

@@ -34,6 +34,8 @@ class CustomBenchmark(Benchmark):
     `PublicBenchmark`, unless the keys of the recipe say what becomes of it (``on_missing_image``).
     """
 
+    kind = CUSTOM_NAME
+
     def __init__(
         self, path: str, *, image_root: str | None = None, name: str | None = None, recipe: str | Mapping | Recipe | None = None
     ):
@@ -46,6 +48,7 @@ class CustomBenchmark(Benchmark):
                 "give it the same path, or write the recipe's name: benchmark.recipe=<name>"
             )
         self.name = name or name_of(path)
+        self.own_name = name
         self.version = path
 
     def comparisons(self) -> list[Comparison]:
@@ -57,6 +60,11 @@ class CustomBenchmark(Benchmark):
         self.notes = notes_of(self.recipe) + ([f"left out by the recipe: {in_words(dropped)}"] if dropped else [])
         self.notes += copies_in_words(comparisons)
         return comparisons
+
+    def words(self) -> str:
+        """With the file, and the name where one was given; keys of the recipe are the reader's to repeat."""
+        name = f" benchmark.name={self.own_name}" if self.own_name else ""
+        return f"benchmark={self.kind} benchmark.path={self.recipe.path}{name}"
 
 
 def name_of(path: str) -> str:

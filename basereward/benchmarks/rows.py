@@ -55,6 +55,11 @@ class PublicBenchmark(Benchmark):
         self.version, self.notes = version_of(data.manifest), notes_of(self.recipe)
         return with_own_ids(data.comparisons)
 
+    def words(self) -> str:
+        """With the copy, where it is one."""
+        is_copy = self.recipe is not None and not self.recipe.data.is_hub
+        return super().words() + (f" benchmark.path={self.recipe.path}" if is_copy else "")
+
 
 def version_of(manifest: Mapping[str, Any]) -> str:
     """The hash of the files, or the place on the Hub."""

@@ -159,7 +159,10 @@ def test_all_is_made_again_from_samples():
 
 def test_a_row_with_gold_alone_takes_nothing_from_the_others_and_is_told(tmp_path):
     """Three rows with both columns, one with gold alone: the headline is over three, accuracy is of correct against wrong alone."""
-    full = [{"id": f"r{k}", "prompt": f"{k}?", "responses": ["a", "b"], "correct": [True, False], "gold": [0.9, 0.1]} for k in range(3)]
+    full = [
+        {"id": f"r{k}", "prompt": f"{k}?", "responses": ["a", "b"], "correct": [True, False], "gold": [0.9, 0.1]}
+        for k in range(3)
+    ]
     alone = {"id": "g", "prompt": "g?", "responses": ["a", "b", "c"], "gold": [0.1, 0.5, 0.9]}
     benchmark = BestOfN(str(write(tmp_path, [*full, alone])))
     items = benchmark.comparisons()

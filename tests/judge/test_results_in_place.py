@@ -58,6 +58,32 @@ def test_another_state_of_a_run_takes_the_place_of_its_results_and_says_so(tiny_
     assert found[0] == found[1]
 
 
+def test_a_model_that_is_not_there_is_told_as_that(tiny_run, tmp_path, monkeypatch, capsys):
+    """`runs/nope` has the form of a Hub id; the folder of the runs tells what was meant."""
+    shutil.copytree(tiny_run, tmp_path / "runs" / "abcd")
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "model=runs/abcf", "benchmark=demo"]) == 2
+    told = capsys.readouterr().err
+    assert "model: expected a run" in told and "found no folder runs/abcf; did you mean 'abcd'?" in told
+    assert "of the Hub, add out=<folder>" in told
+    assert main(["evaluate", "model=owner/name", "benchmark=demo"]) == 2
+    assert "add out=<folder>" in capsys.readouterr().err
+    assert main(["evaluate", "model=runs/abcd/eval_there", "benchmark=demo"]) == 2
+
+
+def test_a_checkpoint_has_a_place_beside_the_results_of_its_run(tiny_run, file, tmp_path):
+    shutil.copytree(tiny_run / "final", tmp_path / "run" / "checkpoints" / "checkpoint-2")
+    assert main(words(tmp_path / "run" / "checkpoints" / "checkpoint-2", file)) == 0
+    place = tmp_path / "run" / "eval_checkpoints" / "checkpoint-2" / "rows"
+    assert results(place)["model"].endswith("checkpoint-2") and not (tmp_path / "run" / "eval").exists()
+
+
+def test_a_folder_in_no_run_needs_a_place(tiny_run, file, tmp_path, capsys):
+    shutil.copytree(tiny_run / "final", tmp_path / "model")
+    assert main(words(tmp_path / "model", file)) == 2
+    assert f"{tmp_path / 'model'} is in no run" in capsys.readouterr().err
+
+
 def results_files(run, file, tmp_path) -> dict:
     main(words(run, file, f"out={tmp_path / 'fresh'}"))
     return results(tmp_path / "fresh")["model_files"]

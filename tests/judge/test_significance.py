@@ -9,12 +9,22 @@ import numpy as np
 import pytest
 
 from basereward import significance
+from basereward.benchmarks.base import Benchmark
+from basereward.benchmarks.best_of_n import BestOfN
+from basereward.benchmarks.custom import CustomBenchmark
 from basereward.errors import DataError
 from basereward.metrics import difference_interval, mcnemar_exact
 from basereward.samples import Sample
 from basereward.significance import Other, beside_other, compared, other_run
 
 DATA = "sha256:1"
+
+
+def of(name: str, version: str = DATA) -> Benchmark:
+    """A benchmark of which nothing but its name and version is asked."""
+    made = Benchmark()
+    made.name, made.version = name, version
+    return made
 
 
 def items(right: str, *, categories: str = "", groups: str = "", **more) -> list[Sample]:
@@ -131,21 +141,67 @@ def kept(folder: Path, name: str = "pairs", version: str = DATA, right: str = "r
 def test_results_are_found_in_a_folder_a_run_or_a_group(tmp_path, given):
     folder = kept(tmp_path / "run" / "eval" / "pairs")
     (tmp_path / "run" / "final").mkdir()
-    found = other_run(str(tmp_path / given), "pairs", DATA)
+    found = other_run(str(tmp_path / given), of("pairs"))
     assert found.folder == folder and found.samples == items("rw")
 
 
 def test_results_on_a_second_version_stand_beside_the_first(tmp_path):
     kept(tmp_path / "run" / "eval" / "pairs")
     second = kept(significance.beside_it(tmp_path / "run" / "eval" / "pairs", "sha256:2"), version="sha256:2")
-    assert other_run(str(tmp_path / "run"), "pairs", "sha256:2").folder == second
+    assert other_run(str(tmp_path / "run"), of("pairs", "sha256:2")).folder == second
 
 
 def test_other_versions_and_benchmarks_are_refused(tmp_path):
     kept(tmp_path / "run" / "eval" / "pairs")
     with pytest.raises(DataError, match=r"expected results of pairs, version sha256:9.*has version sha256:1"):
-        other_run(str(tmp_path / "run"), "pairs", "sha256:9")
+        other_run(str(tmp_path / "run"), of("pairs", "sha256:9"))
     with pytest.raises(DataError, match=r"expected a folder with results.json of demo.*found pairs in"):
-        other_run(str(tmp_path / "run" / "eval" / "pairs"), "demo", DATA)
+        other_run(str(tmp_path / "run" / "eval" / "pairs"), of("demo"))
     with pytest.raises(DataError, match="found none in"):
-        other_run(str(tmp_path / "nowhere"), "pairs", DATA)
+        other_run(str(tmp_path / "nowhere"), of("pairs"))
+
+
+# The command that a refusal gives
+
+
+def model_at(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def told(given: Path, benchmark: Benchmark) -> str:
+    with pytest.raises(DataError) as error:
+        other_run(str(given), benchmark)
+    return str(error.value)
+
+
+def test_the_command_names_the_file_of_ones_own(tmp_path):
+    model_at(tmp_path / "run" / "final")
+    file = str(tmp_path / "good.jsonl")
+    asked = f"basereward evaluate model={tmp_path / 'run'} benchmark="
+    assert told(tmp_path / "run", CustomBenchmark(file)).endswith(f"{asked}custom benchmark.path={file}")
+    assert told(tmp_path / "run", CustomBenchmark(file, name="x")).endswith(f"benchmark.path={file} benchmark.name=x")
+    assert told(tmp_path / "run", BestOfN(file)).endswith(f"{asked}best_of_n benchmark.path={file}")
+    assert told(tmp_path / "run", of("demo")).endswith(f"{asked}demo")
+
+
+def test_the_command_names_the_model_and_not_a_folder_of_results(tmp_path):
+    model_at(tmp_path / "run" / "final")
+    folder = kept(tmp_path / "run" / "eval" / "pairs")
+    assert "model=m benchmark=demo out=<folder>" in told(folder, of("demo"))
+    assert f"model={tmp_path / 'run'} benchmark=demo" in told(tmp_path / "run" / "eval", of("demo"))
+    apart = model_at(tmp_path / "model")
+    assert told(apart, of("demo")).endswith(f"model={apart} benchmark=demo out=<folder>")
+
+
+def test_no_command_is_given_for_what_is_no_model(tmp_path):
+    model_at(tmp_path / "run_a" / "final")
+    text = told(tmp_path / "run_b", of("demo"))
+    assert "basereward evaluate" not in text and "did you mean 'run_a'?" in text
+
+
+def test_results_of_a_checkpoint_are_found_by_the_checkpoint(tmp_path):
+    place = model_at(tmp_path / "run" / "checkpoints" / "checkpoint-2")
+    folder = kept(tmp_path / "run" / "eval_checkpoints" / "checkpoint-2" / "pairs")
+    assert other_run(str(place), of("pairs")).folder == folder
