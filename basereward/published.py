@@ -21,6 +21,10 @@ SPLITS = {
 }
 OURS = "> this model"
 CHANCE = 2
+# How the key of a category's share in results.json ends, beside which stands its count.
+SHARE = ".accuracy"
+# Three of 1,250 rows that a copy lacks make no other benchmark of it: they move a share by a quarter of a point at most.
+NEAR = 0.01
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Published:
     Attributes:
         columns: name -> `title`, and by split which number of results.json stands beside it; where none is given, none does.
         sizes: split -> pairs or prompts behind a column.
+        pairs_each: pairs of a prompt, where `sizes` are prompts and our counts are pairs.
+        other_rows: editions whose categories are as large as the official one's, and hold other rows.
         rows: of all tables, in the file's order.
         claims: table -> what its source concludes: `says`, rows that are `better` than others, in which `columns`; `alike` where the claim
             is that there is no difference, `in_step` where the first is better than the first and so on.
@@ -68,6 +74,8 @@ class Published:
     sizes: Mapping[str, Mapping[str, int]]
     rows: Sequence[Row]
     claims: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    pairs_each: int = 1
+    other_rows: Sequence[str] = ()
 
 
 def names() -> list[str]:
@@ -87,7 +95,8 @@ def read_published(name: str) -> Published:
     content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     rows = [made_row(table, row) for table in content["tables"] for row in table["rows"]]
     claims = {table["table"]: table["claims"] for table in content["tables"] if "claims" in table}
-    return Published(content["columns"], content.get("sizes", {}), rows, claims)
+    further = {key: content[key] for key in ("pairs_each", "other_rows") if key in content}
+    return Published(content["columns"], content.get("sizes", {}), rows, claims, **further)
 
 
 def made_row(table: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
@@ -101,6 +110,32 @@ def ours(columns: Mapping[str, Mapping[str, str]], split: str, numbers: Mapping[
     """Our shares in percent, of those columns alone that can be compared with rows of this split."""
     found = {name: number_at(numbers, column[split]) for name, column in columns.items() if split in column}
     return {name: 100 * value for name, value in found.items() if value is not None}
+
+
+def of_other_items(published: Published, split: str, numbers: Mapping[str, Any]) -> set[str]:
+    """Columns in which our number is not over the items that the published ones are over.
+
+    In the official edition there are none. In another one, a category is theirs where it has as many pairs, or nearly, and anything that is
+    worked out from all items where as many items are there.
+    """
+    if numbers.get("edition") == "official":
+        return set()
+    if numbers.get("edition") in published.other_rows:
+        return set(published.columns)
+    return {name for name, column in published.columns.items() if not _is_whole(published, split, name, column, numbers)}
+
+
+def _is_whole(published: Published, split: str, name: str, column: Mapping[str, str], numbers: Mapping[str, Any]) -> bool:
+    """Whether our number in a column is over as many pairs, or items, as theirs."""
+    key = column.get(split, "")
+    if key.endswith(SHARE):
+        size = published.sizes.get(split, {}).get(name, 0) * published.pairs_each
+        return _is_near(number_at(numbers, key.removesuffix(SHARE) + ".n"), size)
+    return _is_near(numbers.get("num_comparisons"), numbers.get("n_expected"))
+
+
+def _is_near(found: float | None, expected: float | None) -> bool:
+    return bool(found and expected) and abs(found - expected) <= NEAR * expected
 
 
 def number_at(numbers: Mapping[str, Any], key: str) -> float | None:
@@ -181,14 +216,22 @@ def among_published(models: Mapping[str, Mapping[str, Any]]) -> list[Block]:
 def made_block(published: Published, split: str, rows: Sequence[Row], models: Mapping[str, Mapping[str, Any]]) -> Block:
     """One table, sorted."""
     own = {name: ours(published.columns, split, numbers) for name, numbers in models.items()}
+    others = {name: of_other_items(published, split, numbers) for name, numbers in models.items()}
     columns = [name for name in published.columns if any(name in row.values for row in rows)]
-    comparable = {name for found in own.values() for name in found}
+    comparable = {name for model, found in own.items() for name in found.keys() - others[model]}
     lines = [(row.corrected.get(columns[0]), Line((row.model, *cells(row, columns, comparable)), row)) for row in rows]
     for model, found in own.items():
-        figures = (f"{found[name]:.2f}" if name in found else "-" for name in columns)
+        figures = (_own_cell(found.get(name), is_other=name in others[model]) for name in columns)
         lines.append((found.get(columns[0]), Line((model, *figures))))
     lines.sort(key=lambda line: -line[0] if line[0] is not None else 1)
     return Block(split, [published.columns[name]["title"] for name in columns], [line for _, line in lines])
+
+
+def _own_cell(value: float | None, *, is_other: bool) -> str:
+    """Our figure; in brackets where it is over other items than the published ones."""
+    if value is None:
+        return "-"
+    return f"({value:.2f})" if is_other else f"{value:.2f}"
 
 
 def cells(row: Row, columns: Sequence[str], comparable: Container[str]) -> list[str]:
@@ -206,6 +249,8 @@ def remarks(blocks: Sequence[Block], numbers: Mapping[str, Any]) -> list[str]:
     """What the marks that are there mean, and why our row may be no result of this benchmark."""
     figures = [cell for block in blocks for line in block.lines if line.row for cell in line.cells[1:]]
     lines = ["(in brackets): not to be compared with our row"] if any(cell.startswith("(") for cell in figures) else []
+    if any(cell.startswith("(") for block in blocks for line in block.lines if not line.row for cell in line.cells[1:]):
+        lines.append("(ours in brackets): not over the items that the published rows are over")
     if numbers["edition"] != "official":
         lines.append(f"our row is of another edition than theirs: {numbers['edition']}")
     if numbers.get("placeholders"):

@@ -178,7 +178,9 @@ def _folder(given: str) -> Path:
         folder = folder.parent
     if not any((folder / name).exists() for name in LEFT_BY_RUNS):
         found = "a folder without any of them" if folder.is_dir() else "no folder"
-        raise ConfigError(f"runs: expected a folder with {', '.join(LEFT_BY_RUNS)}; found {found} at {given}; correct the path")
+        raise ConfigError(
+            f"runs: expected a folder with one of {', '.join(LEFT_BY_RUNS)}; found {found} at {given}; correct the path"
+        )
     return folder
 
 

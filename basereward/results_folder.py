@@ -130,6 +130,11 @@ def kept(out: Path) -> dict[str, Any] | None:
 def model_files(model: str | Path) -> dict[str, str]:
     """SHA-256 of each file of a model's folder that its rewards depend on; none for a Hub id."""
     folder = Path(str(checkpoint.resolve(model)))
+    return {name: file_hash(folder / name) for name in model_file_names(folder)}
+
+
+def model_file_names(folder: Path) -> list[str]:
+    """The files of a model's folder that its rewards depend on, weights first."""
     names = sorted(file.name for file in folder.glob("*.safetensors"))
     names += ["config.json", "tokenizer.json", "preprocessor_config.json", checkpoint.PROBE]
-    return {name: file_hash(folder / name) for name in names if (folder / name).is_file()}
+    return [name for name in names if (folder / name).is_file()]

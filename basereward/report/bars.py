@@ -42,6 +42,8 @@ class Bar:
     """Behind the number, such as the number of pairs."""
     marks: Sequence[tuple[str, float]] = field(default_factory=tuple)
     """(name in `MARKS`, number) of other models to compare with."""
+    caution: str = ""
+    """Why the number is not what it seems; such a bar is hatched."""
 
 
 def bar_chart(
@@ -98,10 +100,9 @@ def _bar(bar: Bar, scale: Scale) -> Html:
     words = [scale.form(bar.value)]
     if ends := interval_of(bar.interval):
         words.append(f"({scale.end_form(ends[0])} to {scale.end_form(ends[1])})")
-    value = tag(
-        "span", tag("b", words[0]), *(f" {word}" for word in words[1:]), f" {bar.note}" if bar.note else None, class_="value"
-    )
-    return tag("span", _lane(bar, scale), value, class_=f"lane {bar.style}")
+    notes = (f" {bar.note}" if bar.note else None, tag("span", bar.caution, class_="caution") if bar.caution else None)
+    value = tag("span", tag("b", words[0]), *(f" {word}" for word in words[1:]), *notes, class_="value")
+    return tag("span", _lane(bar, scale), value, class_=f"lane {bar.style}{' hatched' if bar.caution else ''}")
 
 
 def _lane(bar: Bar, scale: Scale) -> Html:

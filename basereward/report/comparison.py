@@ -12,7 +12,7 @@ from basereward.report.bias import accuracy_by, calibration
 from basereward.report.curve import overlaid, style_of
 from basereward.report.diagnosed import SLICES
 from basereward.report.document import layout
-from basereward.report.evaluations import remarks, share_bar
+from basereward.report.evaluations import HATCHED, none_of_benchmark, remarks, share_bar
 from basereward.report.markup import DASH, Html, is_number, join, notice, number, percent, short, table, tag
 from basereward.report.mistakes import mistakes
 from basereward.report.paired import against_first
@@ -20,6 +20,7 @@ from basereward.report.panel import figures
 from basereward.report.published_rows import published_rows
 from basereward.report.run_files import Evaluation, RunFiles
 from basereward.report.values import cell, if_fits, short_version
+from basereward.results_folder import EVAL
 
 # Findings that are drawn for several runs.
 SHARED = ("calibration", "slices", "probes")
@@ -43,12 +44,21 @@ def sections(runs: Runs, kind: str, title: str) -> Html:
 
 
 def by_benchmark(runs: Runs) -> Judged:
-    """Evaluations that can be put beside one another: of one benchmark in one version, in the order in which they come up."""
+    """Evaluations that can be put beside one another: of one benchmark in one version, in the order in which they come up.
+
+    Each run stands with results of its final model alone; where a run has several, with those in the folder of the benchmark's name.
+    """
     found: dict[tuple[str, str], dict[str, Evaluation]] = {}
     for name, run in runs.items():
         for evaluation in run.evaluations:
-            found.setdefault((evaluation.name, str(evaluation.results.get("version"))), {})[name] = evaluation
+            of = found.setdefault(_key(evaluation), {})
+            if name not in of or evaluation.folder == f"{EVAL}/{evaluation.name}":
+                of[name] = evaluation
     return found
+
+
+def _key(evaluation: Evaluation) -> tuple[str, str]:
+    return evaluation.name, str(evaluation.results.get("version"))
 
 
 def notices(runs: Runs, judged: Judged) -> Iterator[Html]:
@@ -56,6 +66,13 @@ def notices(runs: Runs, judged: Judged) -> Iterator[Html]:
     for name, run in runs.items():
         if not run.is_finished and not run.is_results_alone:
             yield notice(f"{name} is not finished: it has no final model.")
+        if run.of_others:
+            left_out = ", ".join(f"{each.folder} ({each.other_weights})" for each in run.of_others)
+            yield notice(f"{name}: left out, for it is no result of its final model as it is now: {left_out}.")
+        for shown in (of[name] for of in judged.values() if name in of):
+            same = [each.folder for each in run.evaluations if _key(each) == _key(shown)]
+            if len(same) > 1:
+                yield notice(f"{name}: of its results on {shown.name} in {', '.join(same)}, those in {shown.folder} are shown.")
     names = [benchmark for benchmark, _ in judged]
     for benchmark in sorted({name for name in names if names.count(name) > 1}):
         yield notice(f"{benchmark} was run in several versions; each stands by itself, since their numbers do not compare.")
@@ -71,7 +88,7 @@ def run_table(runs: Runs) -> Html:
         best = percent(run.best[1]) if run.best else DASH
         row = (
             key,
-            run.setting("backbone.path") or DASH,
+            _backbone(run),
             *parts,
             number(run.num_steps or None, 0),
             best,
@@ -79,6 +96,13 @@ def run_table(runs: Runs) -> Html:
         )
         rows.append((*row, str(len(run.evaluations))))
     return table(head, rows, caption="Runs", numbers=range(4, 8), sortable=True)
+
+
+def _backbone(run: RunFiles) -> Html:
+    """What the backbone is: its name or what made it, and its kind; a folder in the run says nothing."""
+    made, path = run.setting("backbone.create"), run.setting("backbone.path")
+    kind = tag("small", f" {run.model_type}", class_="soft") if run.model_type else None
+    return join([f"made by {made}" if made else path or DASH, kind])
 
 
 def _target(node: object) -> str:
@@ -93,6 +117,8 @@ def benchmarks(runs: Runs, judged: Judged) -> Html:
         (_title(key, judged), [_bar(found.get(name), place) for place, name in enumerate(runs)]) for key, found in judged.items()
     ]
     note = "The line with two ends is the 95% interval; prompts are resampled as wholes. A tie earns nothing."
+    if any(none_of_benchmark(each.results) for of in judged.values() for each in of.values()):
+        note = f"{note} {HATCHED}"
     overview = bar_chart("All benchmarks", rows, legend=_legend(runs), note=note)
     return join([overview, *(_benchmark(_title(key, judged), found, runs) for key, found in judged.items())])
 
@@ -122,9 +148,11 @@ def _benchmark(title: str, found: Mapping[str, Evaluation], runs: Runs) -> Html:
         ]
         parts.append(bar_chart(f"{title}: accuracy by category", rows, legend=_legend(runs)))
     parts.append(_accuracies(title, found, list(categories)))
+    places = {name: place for place, name in enumerate(runs)}
     parts += [
         if_fits(published_rows, {name: each.results for name, each in found.items()}),
-        against_first(title, found, {name: place for place, name in enumerate(runs)}),
+        against_first(title, found, places),
+        if_fits(curves, {name: each.results.get("own") or {} for name, each in found.items()}, places),
     ]
     if len(found) == len(runs):  # a colour is the place of a run, so a chart without one of them would mislead
         parts += _findings({name: found[name] for name in runs})
@@ -133,7 +161,6 @@ def _benchmark(title: str, found: Mapping[str, Evaluation], runs: Runs) -> Html:
 
 def _findings(found: Mapping[str, Evaluation]) -> Iterator[Html | None]:
     """What all of them have of the charts of a single run, over each other."""
-    yield if_fits(curves, {name: each.results.get("own") or {} for name, each in found.items()})
     of = {key: {name: each.findings[key] for name, each in found.items() if key in each.findings} for key in SHARED}
     whole = {key: numbers for key, numbers in of.items() if len(numbers) == len(found)}
     if "calibration" in whole:

@@ -28,43 +28,66 @@ COLUMNS = {
 }
 COUNTS = ("n", "ties", "wrong", "failed")
 THIS = "this model"
+NOT_OURS = (
+    "What follows lies in the run's folder, but was not reached with its final model as it is now. It is no result of this run, and no "
+    "comparison of runs uses it."
+)
+HATCHED = "A hatched bar is not the benchmark's own result, for the reason beside it."
+TEXT_ONLY = "(text_only)"  # in the note that `benchmarks.rows.notes_of` leaves
 OTHER_VIEWS = {"blind_accuracy": "images removed", "shuffled_accuracy": "images of others"}
 
 
 def evaluations(run: RunFiles) -> Html:
-    """Every benchmark that was run on this model."""
+    """Every benchmark that was run on the final model; then, apart, what lies beside it and is of other weights."""
+    parts = [_overview("All benchmarks", run.evaluations)] if len(run.evaluations) > 1 else []
+    parts += map(evaluation, run.evaluations)
     if not run.evaluations:
-        hint = tag("code", f"basereward evaluate model={run.setting('run.dir') or run.name} benchmark=\N{HORIZONTAL ELLIPSIS}")
-        return tag("p", "No benchmark was run yet: ", hint, class_="empty")
-    overview = [_overview(run.evaluations)] if len(run.evaluations) > 1 else []
-    return join([*overview, *map(evaluation, run.evaluations)])
+        model = run.setting("run.dir") or run.name
+        hint = tag("code", f"basereward evaluate model={model} benchmark=\N{HORIZONTAL ELLIPSIS}")
+        where = "on the final model yet: " if run.of_others else "yet: "
+        parts.append(tag("p", f"No benchmark was run {where}", hint, class_="empty"))
+    if run.of_others:
+        parts.append(tag("div", tag("h3", "Of other weights"), notice(NOT_OURS), class_="benchmark"))
+        parts += [_overview("Results of other weights", run.of_others)] if len(run.of_others) > 1 else []
+        parts += map(evaluation, run.of_others)
+    return join(parts)
 
 
-def _overview(found: Sequence[Evaluation]) -> Html:
-    """All benchmarks beside one another."""
-    rows = [(each.name, [share_bar(each.results)]) for each in found]
+def _overview(title: str, found: Sequence[Evaluation]) -> Html:
+    """All benchmarks beside one another; the folder tells those of one name apart."""
+    rows = [(_told_apart(each, found), [share_bar(each.results)]) for each in found]
     note = "The line with two ends is the 95% interval; prompts are resampled as wholes. A tie earns nothing."
-    return bar_chart("All benchmarks", rows, note=note)
+    if any(none_of_benchmark(each.results) for each in found):
+        note = f"{note} {HATCHED}"
+    return bar_chart(title, rows, note=note)
+
+
+def _told_apart(found: Evaluation, among: Sequence[Evaluation]) -> Html:
+    """The benchmark's name, and whose the results are; where they lie, too, if others have its name."""
+    same = [each for each in among if each.name == found.name]
+    more = [found.other_weights, found.folder if len(same) > 1 else ""]
+    return join([found.name, *(tag("small", f" {words}") for words in more if words)])
 
 
 def evaluation(found: Evaluation) -> Html:
     """One benchmark: its table and charts, what is to be known about them, its own numbers, and its mistakes."""
-    results = found.results
+    results, model = found.results, found.other_weights or THIS
     title = [found.name]
     if results.get("version") is not None:
         title.append(tag("small", f" version {short_version(results['version'])}"))
+    title += [tag("small", f" {words}") for words in (found.folder, found.other_weights) if words and words != "."]
     parts = [
         tag("h3", *title),
         *map(notice, remarks(results)),
         *_categories(found),
         _baselines(results),
-        *_own(results),
-        if_fits(published_rows, {THIS: results}),
+        *_own(results, model),
+        if_fits(published_rows, {model: results}),
         if_fits(against, found),
         *diagnosed(found),
     ]
     if found.gallery:
-        parts.append(folded(f"Mistakes on {found.name}, with their pictures", gallery_section(found.gallery, "this model")))
+        parts.append(folded(f"Mistakes on {found.name}, with their pictures", gallery_section(found.gallery, model)))
     return tag("div", *parts, class_="benchmark")
 
 
@@ -75,7 +98,18 @@ def share_bar(results: Mapping[str, Any], style: str = "s0") -> Bar:
     if isinstance(baselines, Mapping) and is_number(baselines.get("longer_wins")):
         marks.append(("longer wins", baselines["longer_wins"]))
     note = f"of {results['n']:,}" if is_number(results.get("n")) else ""
-    return Bar(results.get("accuracy"), results.get("interval_95"), style, note, marks)
+    return Bar(results.get("accuracy"), results.get("interval_95"), style, note, marks, ", ".join(none_of_benchmark(results)))
+
+
+def none_of_benchmark(results: Mapping[str, Any]) -> list[str]:
+    """Why a number is not the benchmark's own result, in few words; `remarks` has it all in full."""
+    why = ["generated pictures"] if results.get("placeholders") else []
+    why += ["pictures left out"] if any(TEXT_ONLY in str(note) for note in results.get("notes") or ()) else []
+    there, whole = results.get("num_comparisons"), results.get("n_expected")
+    if results.get("edition") in (None, "official"):
+        return why
+    is_part = is_number(there) and is_number(whole) and there < whole
+    return [*why, f"{there:,} of {whole:,} items" if is_part else "another edition"]
 
 
 def remarks(results: Mapping[str, Any]) -> Iterator[str]:
@@ -136,7 +170,7 @@ def _baselines(results: Mapping[str, Any]) -> Html | None:
     return tag("p", words, class_="hint")
 
 
-def _own(results: Mapping[str, Any]) -> Iterator[Html | None]:
+def _own(results: Mapping[str, Any], model: str) -> Iterator[Html | None]:
     """The benchmark's numbers by its own rules."""
     official = results.get("official")
     if isinstance(official, Mapping) and is_number(official.get("value")):
@@ -145,7 +179,7 @@ def _own(results: Mapping[str, Any]) -> Iterator[Html | None]:
             "p", "By the benchmark's own rule (", str(rule), "): ", tag("strong", percent(official["value"])), class_="official"
         )
     if isinstance(results.get("own"), Mapping):
-        yield if_fits(curves, {THIS: results["own"]})
+        yield if_fits(curves, {model: results["own"]})
     for key, title in (
         ("own", "Numbers of its own"),
         ("legacy", "By a split that papers have used in place of the official one"),

@@ -18,6 +18,7 @@ from basereward.diagnostics.pairs import Pairs, pairs_of
 from basereward.errors import DataError
 from basereward.report.markup import is_number
 from basereward.report.scored_pairs import findings
+from basereward.report.whose import Final
 from basereward.results_folder import EVAL, RESULTS
 from basereward.samples import SAMPLES, Sample, read_samples
 from basereward.significance import AGAINST
@@ -43,6 +44,10 @@ class Evaluation:
     """diagnostics.json of `basereward diagnose`."""
     against: Mapping[str, Any]
     """against.json: `significance.compared` with the evaluation that `against=` named."""
+    folder: str = ""
+    """In the run, such as eval/demo."""
+    other_weights: str = ""
+    """Whose they are, in words, where they are not the run's final model's; see `whose.Final.others`."""
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -67,11 +72,15 @@ class RunFiles:
     metrics: list[dict[str, Any]]
     """The lines of metrics.jsonl, in order of steps."""
     evaluations: list[Evaluation]
-    """One for each folder in eval/, in order of their names."""
+    """Of the final model: one for each folder in eval/, in order of their names."""
+    of_others: list[Evaluation]
+    """What lies in eval/ too and is of other weights: of a checkpoint, of another model, or of an earlier state of the final one."""
     gallery: Mapping[str, Any]
     """report.json; see `gallery.gallery`."""
     num_parameters: int | None
     """Of final/."""
+    model_type: str | None
+    """Of final/: the kind of its backbone, such as qwen2_5_vl."""
     is_finished: bool
 
     @property
@@ -117,30 +126,50 @@ class RunFiles:
 def read_run(run_dir: Path) -> RunFiles:
     """Everything a page shows of a run, finished or not."""
     config_text = _read(run_dir / "config.yaml")
+    config = _yaml(config_text)
+    found = read_evaluations(run_dir, _trained_as(config))
     return RunFiles(
         name=run_dir.resolve().name,
-        config=_yaml(config_text),
+        config=config,
         config_text=config_text,
         manifest=_json(run_dir / "data_manifest.json"),
         environment=_json(run_dir / "environment.json"),
         metrics=read_metrics(run_dir / "metrics.jsonl"),
-        evaluations=read_evaluations(run_dir),
+        evaluations=[each for each in found if not each.other_weights],
+        of_others=[each for each in found if each.other_weights],
         gallery=_json(run_dir / GALLERY),
         num_parameters=count_parameters(run_dir / FINAL),
+        model_type=_json(run_dir / FINAL / "config.json").get("model_type"),
         is_finished=(run_dir / FINAL / "config.json").is_file(),
     )
 
 
-def read_evaluations(run_dir: Path) -> list[Evaluation]:
-    """The results in a run; or those of one folder that holds them itself, as `out=` of an evaluation names it."""
-    folders = [file.parent for file in (run_dir / RESULTS, *sorted((run_dir / EVAL).glob(f"*/{RESULTS}"))) if file.is_file()]
-    return [_read_evaluation(folder, results) for folder in folders if (results := _json(folder / RESULTS))]
+def _trained_as(config: Mapping[str, Any]) -> str | None:
+    """The run's directory as its config has it."""
+    run = config.get("run")
+    found = run.get("dir") if isinstance(run, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
-def _read_evaluation(folder: Path, results: Mapping[str, Any]) -> Evaluation:
+def read_evaluations(run_dir: Path, trained_as: str | None = None) -> list[Evaluation]:
+    """The results in a run; or those of one folder that holds them itself, as `out=` of an evaluation names it.
+
+    Args:
+        trained_as: the run's directory when it was trained.
+    """
+    files = [file for file in (run_dir / RESULTS, *sorted((run_dir / EVAL).glob(f"*/{RESULTS}"))) if file.is_file()]
+    is_run = any((run_dir / name).exists() for name in (FINAL, "config.yaml", "metrics.jsonl"))
+    final = Final(run_dir, trained_as) if is_run else None
+    return [_read_evaluation(run_dir, file, results, final) for file in files if (results := _json(file))]
+
+
+def _read_evaluation(run_dir: Path, file: Path, results: Mapping[str, Any], final: Final | None) -> Evaluation:
+    """One folder of results; in one that is no run, they are whose they say."""
+    folder, place = file.parent, file.parent.relative_to(run_dir).as_posix()
     name = str(results.get("benchmark") or folder.name)
+    others = final.others(results, file.stat().st_mtime) if final else ""
     shown = (_json(folder / file) for file in (EVAL_GALLERY, DIAGNOSTICS, AGAINST))
-    return Evaluation(name, results, _samples(folder / SAMPLES), *shown)
+    return Evaluation(name, results, _samples(folder / SAMPLES), *shown, folder=place, other_weights=others)
 
 
 def _samples(file: Path) -> Sequence[Sample]:

@@ -372,3 +372,39 @@ def test_a_file_of_the_same_name_is_not_the_benchmark():
     assert beside_published(vl_numbers() | {"benchmark": "demo"}) == ""
     with pytest.raises(ConfigError, match=r"none of 'vl_rewardbenc'.*vl_rewardbench"):
         read_published("vl_rewardbenc")
+
+
+def rm_numbers(edition: str, **prompts: int) -> dict:
+    """Results on so many prompts of each domain, of nine pairs each."""
+    shares = {name: {"n": 9 * count, "accuracy": 0.5} for name, count in prompts.items()}
+    there = {"num_comparisons": sum(prompts.values()), "n_expected": 1327}
+    return {
+        "benchmark": "rm_bench",
+        "edition": edition,
+        "accuracy": 0.4868,
+        "categories": shares,
+        "official": None,
+        "own": {},
+    } | there
+
+
+def test_a_part_of_the_rows_meets_nothing_but_the_categories_that_are_whole():
+    """Chat is whole; of safety half is there, and the average would be over 286 prompts beside 1,327."""
+    official, legacy = printed(rm_numbers("unknown: expected 1,327; found 286", chat=129, safety=157))[:2]
+    assert legacy["model"][:5] == ["average", "chat", "math", "code", "safety"]
+    assert legacy["IXC-2.5-Reward 7B"][:5] == ["(68.80)", "65.50", "(55.90)", "(51.70)", "(93.80)"]
+    assert legacy[OURS][:5] == ["(48.68)", "50.00", "-", "-", "(50.00)"]
+    assert official["IXC-2.5-Reward 7B (shipped scores)"][1:5] == ["65.46", "(55.95)", "(51.71)", "(93.88)"]
+    (whole,) = printed(rm_numbers("official", chat=129, math=529, code=228, safety=441))[1:2]
+    assert not any("(" in cell for cell in whole["IXC-2.5-Reward 7B"][:5] + whole[OURS])
+
+
+def test_a_copy_that_lacks_a_few_rows_meets_theirs_and_one_of_other_rows_does_not():
+    few = vl_numbers() | {"edition": "copy of 1,247 rows", "num_comparisons": 1247, "n_expected": 1250}
+    assert printed(few)[0][OURS][:2] == ["70.00", "61.00"]
+    shares = {"knowledge": {"n": 154, "accuracy": 0.5}, "math": {"n": 34, "accuracy": 0.5}}
+    other = {"benchmark": "judgebench", "accuracy": 0.5, "categories": shares, "num_comparisons": 270, "n_expected": 350}
+    (claude,) = printed(other | {"edition": "split claude"})
+    assert claude[OURS][:2] == ["(50.00)", "(50.00)"]
+    (part,) = printed(other | {"edition": "unknown: expected math 56, found math 34"})
+    assert part[OURS] == ["(50.00)", "50.00", "-", "(50.00)", "-"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from basereward.benchmarks.best_of_n import accuracy_curve, gold_curve
-from basereward.report.best_of_n import accuracy, gold
+from basereward.report.best_of_n import accuracy, curves, gold
 from basereward.samples import Sample
 
 
@@ -36,14 +36,14 @@ def heights(chart, style: str, values: list[float]) -> list[float]:
 
 def test_curves_over_n_stand_where_their_numbers_say():
     curve, over = accuracy_curve(sampled(0)), gold_curve(sampled(0))
-    panel = accuracy({"": curve})
+    panel = accuracy({"this model": curve})
     for key, style in (("picked", "s0"), ("oracle", "s2 dashed"), ("majority", "s3 dashed"), ("random", "s7 dashed")):
         values = [row[key] for row in curve]
         assert heights(panel.chart, style, values) == pytest.approx(values, abs=0.002), key
     assert [name for _, name in panel.legend] == ["this model", "oracle", "majority", "random"]
     assert f"{100 * curve[-1]['picked']:.1f}% at N = 4" in panel.chart.alt
     assert [panel.chart.x.share(n) for n in (1, 2, 4)] == [0.0, 0.5, 1.0]
-    panel = gold({"": over})
+    panel = gold({"this model": over})
     assert heights(panel.chart, "s0", [row["gold"] for row in over]) == pytest.approx([row["gold"] for row in over], abs=0.002)
     assert f"{over[-1]['kl']:.2f} nats" in panel.note and "majority" not in str(panel.legend)
 
@@ -53,3 +53,11 @@ def test_other_ways_to_pick_take_no_colour_of_a_run():
     assert panel.legend == [("s0", "one"), ("s1", "two"), ("s2", "three"), ("s3", "four"),
                             ("s7 dashed", "oracle (highest), majority, random (level)")]  # fmt: skip
     assert sum("dashed" in mark for mark in panel.chart.marks) == sum("s7 dashed" in mark for mark in panel.chart.marks) == 3
+
+
+def test_of_several_runs_those_that_have_a_curve_keep_their_colours():
+    panel = accuracy({"second": accuracy_curve(sampled(0))}, {"first": 0, "second": 1})
+    assert panel.legend[0] == ("s1", "second") and "second: " in panel.chart.alt
+    drawn = str(curves({"first": {}, "second": {"best_of_n": accuracy_curve(sampled(0))}}, {"first": 0, "second": 1}))
+    assert drawn.count("<svg") == 1 and "line s1" in drawn and "line s0" not in drawn
+    assert curves({"first": {}, "second": {}}, {"first": 0, "second": 1}) is None

@@ -177,6 +177,7 @@ def test_one_run_and_the_results_of_an_evaluation_alone(runs, tmp_path, capsys):
     [
         (["runs=[]"], "runs: expected one or more folders"),
         (["runs=[first,nowhere]", "out=a.html"], "found no folder at nowhere"),
+        (["runs=[first,empty]", "out=a.html"], "runs: expected a folder with one of metrics.jsonl, config.yaml,"),
         (["runs=[first,empty]", "out=a.html"], "found a folder without any of them at empty"),
         (["runs=[first,./first]", "out=a.html"], "more than once"),
         (["runs=[first,second]"], "out: expected the page of 2 runs, found none; add out=comparison.html"),

@@ -23,6 +23,9 @@ def vl_results(accuracy: float) -> dict:
             "categories": {name: {"accuracy": share} for name, share in shares.items()}}  # fmt: skip
 
 
+WHOLE = {"num_comparisons": 1247, "n_expected": 1250}
+
+
 def marked(page: Page) -> list[list[str]]:
     """The cells of rows that are set off."""
     found = [row.partition("</tr>")[0] for row in page.source.split('<tr class="marked">')[1:]]
@@ -88,7 +91,19 @@ def test_a_file_of_ones_own_meets_no_published_rows(tmp_path):
 def test_a_comparison_has_a_row_for_each_run(tmp_path):
     runs = [make_run(tmp_path / name) for name in ("first", "second")]
     for run, share, edition in zip(runs, (0.70, 0.80), ("official", "copy of 1,247 rows")):
-        add_evaluation(run, items("bench", N), margins(0), "vl_rewardbench", **vl_results(share) | {"edition": edition})
+        add_evaluation(run, items("bench", N), margins(0), "vl_rewardbench", **vl_results(share) | {"edition": edition, **WHOLE})
     page = compare(runs, tmp_path / "both.html")
     assert [row[:2] for row in marked(page)] == 3 * [["second", "80.00"], ["first", "70.00"]]
     assert "second: our row is of another edition" in page.text and "first: our row" not in page.text
+
+
+def test_a_part_beside_a_whole_stands_in_brackets(tmp_path):
+    runs = [make_run(tmp_path / name) for name in ("first", "second")]
+    part = {"edition": "unknown: expected 1250; found 20", "num_comparisons": 20, "n_expected": 1250}
+    for run, share, more in zip(runs, (0.70, 0.80), ({}, part)):
+        add_evaluation(run, items("bench", N), margins(0), "vl_rewardbench", **vl_results(share) | more)
+    page = compare(runs, tmp_path / "both.html")
+    assert [row[:2] for row in marked(page)] == 3 * [["second", "(80.00)"], ["first", "70.00"]]
+    assert published(page)["BaseReward Qwen2.5-VL"][0] == "82.16"
+    page = Page(render(runs[1]))
+    assert published(page)["BaseReward Qwen2.5-VL"][0] == "(82.16)" and "not over the items" in page.text
