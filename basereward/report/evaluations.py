@@ -14,6 +14,7 @@ from basereward.report.paired import against
 from basereward.report.published_rows import published_rows
 from basereward.report.run_files import Evaluation, RunFiles
 from basereward.report.values import if_fits, short_version, values
+from basereward.results_folder import EVAL
 
 # Keys of results.json -> what stands above their column. Those that no row has are left out.
 COLUMNS = {
@@ -69,15 +70,18 @@ def _told_apart(found: Evaluation, among: Sequence[Evaluation]) -> Html:
     return join([found.name, *(tag("small", f" {words}") for words in more if words)])
 
 
+def _unusual_folder(found: Evaluation) -> str:
+    """Where the results lie, if it is not the folder of the benchmark's name."""
+    return found.folder if found.folder not in ("", ".", f"{EVAL}/{found.name}") else ""
+
+
 def evaluation(found: Evaluation) -> Html:
     """One benchmark: its table and charts, what is to be known about them, its own numbers, and its mistakes."""
     results, model = found.results, found.other_weights or THIS
-    title = [found.name]
-    if results.get("version") is not None:
-        title.append(tag("small", f" version {short_version(results['version'])}"))
-    title += [tag("small", f" {words}") for words in (found.folder, found.other_weights) if words and words != "."]
+    version = f"version {short_version(results['version'])}" if results.get("version") is not None else ""
+    more = ", ".join(filter(None, (version, _unusual_folder(found), found.other_weights)))
     parts = [
-        tag("h3", *title),
+        tag("h3", found.name, tag("small", f" {more}") if more else None),
         *map(notice, remarks(results)),
         *_categories(found),
         _baselines(results),
@@ -105,11 +109,12 @@ def none_of_benchmark(results: Mapping[str, Any]) -> list[str]:
     """Why a number is not the benchmark's own result, in few words; `remarks` has it all in full."""
     why = ["generated pictures"] if results.get("placeholders") else []
     why += ["pictures left out"] if any(TEXT_ONLY in str(note) for note in results.get("notes") or ()) else []
-    there, whole = results.get("num_comparisons"), results.get("n_expected")
-    if results.get("edition") in (None, "official"):
+    edition, there, whole = (results.get(key) for key in ("edition", "num_comparisons", "n_expected"))
+    if edition in (None, "official"):
         return why
-    is_part = is_number(there) and is_number(whole) and there < whole
-    return [*why, f"{there:,} of {whole:,} items" if is_part else "another edition"]
+    if not str(edition).startswith("unknown"):
+        return [*why, str(edition)]
+    return [*why, f"{there:,} of {whole:,} items" if is_number(there) and is_number(whole) and there < whole else "other items"]
 
 
 def remarks(results: Mapping[str, Any]) -> Iterator[str]:
