@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from basereward.checkpoint import FINAL
-from basereward.results_folder import model_file_names
+from basereward.results_folder import CHECKPOINTS, model_file_names
 from basereward.runtime import file_hash
 
-CHECKPOINTS = "checkpoints"
 EARLIER = "weights that are no longer here"
 
 
