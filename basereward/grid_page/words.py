@@ -95,8 +95,7 @@ def legend(grid: GridResults) -> Iterator[str]:
     """What stands under a table: what the numbers are, and what every mark means."""
     tables = grid.tables()
     for name, found in tables.items():
-        seeds = f"; one seed's accuracy scatters by {100 * found.seed_deviation:.1f} points" if found.knows_seeds else ""
-        yield f"{name}: {counted(found.n, 'pair')} of {counted(found.num_groups, 'prompt')}{seeds}."
+        yield f"{name}: {counted(found.n, 'pair')} of {counted(found.num_groups, 'prompt')}{_scatter(found)}."
     several = f" and {len(tables)} benchmarks" if len(tables) > 1 else ""
     if any(found.knows_seeds for found in tables.values()):
         yield "Accuracy: mean over seeds and, where there are several, their standard deviation, in percent."
@@ -114,6 +113,15 @@ def legend(grid: GridResults) -> Iterator[str]:
     for name, settings in odd.items():
         if settings:
             yield f"{name}: seeds of {', '.join(settings)} scatter far more than the others', so its interval rests on its own seeds alone."
+
+
+def _scatter(found: Compared) -> str:
+    """By how much seeds scatter beyond what their items explain."""
+    if not found.knows_seeds:
+        return ""
+    if found.seed_deviation < 0.0005:
+        return "; seeds scatter by no more than their items explain"
+    return f"; beyond what items explain, one seed's accuracy scatters by {100 * found.seed_deviation:.1f} points"
 
 
 def missing(grid: GridResults) -> list[str]:

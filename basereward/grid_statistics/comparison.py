@@ -49,7 +49,7 @@ class SettingNumbers:
         is_odd: its seeds scatter far more than those of the others.
         difference: to the baseline; None for the baseline itself.
         chance_best: probability that it truly is the best; None where there is one setting.
-        could_be_best: whether it can still be.
+        could_be_best: whether it can still be; never against what `difference` says of it and the baseline.
     """
 
     mean: float
@@ -103,7 +103,7 @@ def compare(
     alone = contrasts(found, np.eye(len(names)))
     differences = _differences(found, right, groups, baseline, families) if len(names) > 1 and baseline in right else {}
     best = chance_of_best(found) if chances and len(names) > 1 else [None] * len(names)
-    running = could_be_best(found) if chances and len(names) > 1 else [True] * len(names)
+    running = _still_best(found, differences, names, baseline) if chances and len(names) > 1 else [True] * len(names)
     rows = {}
     for a, name in enumerate(names):
         mean_S = np.asarray(right[name], dtype=np.float64).mean(1)
@@ -114,6 +114,25 @@ def compare(
         )  # fmt: skip
     usual = [max(pool.seed - pool.rest, 0.0) ** 0.5 for pool in found.pools]
     return Compared(len(groups), found.num_groups, baseline, rows, bool(usual), usual[0] if usual else None, found)
+
+
+def _still_best(found: Moments, differences: Mapping[str, Difference], names: Sequence[str], baseline: str) -> list[bool]:
+    """Who can still be the best, in step with the table's marks, which are two-sided and over all benchmarks where this is one-sided.
+
+    Worse than the baseline cannot be the best, and nobody is ahead of the baseline, nor it of anybody, who is not told apart from it.
+    """
+    stays = dict(zip(names, could_be_best(found).tolist()))
+    first = names[int(found.mean_A.argmax())]
+    for name, of in differences.items():
+        is_open = of.verdict == OPEN
+        if first == baseline or (not is_open and of.value < 0):
+            stays[name] = is_open
+    if first in differences and differences[first].verdict == OPEN:
+        better = [name for name, of in differences.items() if of.verdict != OPEN and of.value > 0]
+        stays |= dict.fromkeys([baseline, *better], True)
+    elif first in differences:
+        stays[baseline] = False
+    return list(stays.values())
 
 
 def _own_interval(found: Moments, alone: Contrasts, a: int, right_SN: np.ndarray, groups: Sequence[str]) -> Interval:

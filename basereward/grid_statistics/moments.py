@@ -70,14 +70,19 @@ class Moments:
         return self.items_AA + np.diag(self.seed_A / self.seeds_A)
 
     def df(self, weights_A: np.ndarray) -> float:
-        """Degrees of freedom of the variance of a weighted sum of means (Satterthwaite 1946); of V, R and the items' part."""
+        """Degrees of freedom of the variance of a weighted sum of means (Satterthwaite 1946); of V, R and the items' part.
+
+        A sum has no fewer than the least certain of its parts. V - R is none: where the two nearly cancel, what is left is small against
+        the uncertainty of both, and the formula goes to 0, at which no t distribution exists.
+        """
         items = float(weights_A @ self.items_AA @ weights_A)
-        total, squares = items, items**2 / (self.num_groups - 1)
+        total, squares, least = items, items**2 / (self.num_groups - 1), self.num_groups - 1
         for pool in self.pools:
             share = float((pool.members_A * weights_A**2 / self.seeds_A).sum())
             total += share * max(pool.seed - pool.rest, 0.0)
             squares += (share * pool.seed) ** 2 / pool.df + (share * pool.rest) ** 2 / (pool.df * (self.num_groups - 1))
-        return total**2 / squares if squares else float(self.num_groups - 1)
+            least = min(least, pool.df) if share else least
+        return max(total**2 / squares, float(least)) if squares else float(least)
 
 
 def moments(right: Sequence[np.ndarray], groups: Sequence[str] | np.ndarray) -> Moments:
