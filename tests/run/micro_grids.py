@@ -6,10 +6,12 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from basereward import ablate
 from basereward.grids.command import AblateSettings, read_grid
@@ -34,7 +36,8 @@ class InThisProcess(Launcher):
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, State]]:
         for job in jobs:
-            run_cell(job.root, job.name, job.pause_at)
+            with mock.patch.object(sys, "argv", sys.argv):  # a run puts its own words there, which other tests must not find
+                run_cell(job.root, job.name, job.pause_at)
             yield job, stored_state(Folder(job.root).run_dir(job.name))
 
 
