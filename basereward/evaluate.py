@@ -18,6 +18,7 @@ from basereward.overlap_beside import overlap_lines, overlap_numbers, overlap_of
 from basereward.part_files import part_of
 from basereward.places import check_folder
 from basereward.problems import BadRows, counted
+from basereward.prompt_groups import groups_of
 from basereward.published import beside_published
 from basereward.records import Comparison
 from basereward.report import render, write_gallery
@@ -191,7 +192,7 @@ def judged(task: Task, rm: scorer.Scorer, settings: EvaluateSettings) -> dict[st
     """The numbers of a benchmark, written and printed."""
     benchmark, out = task.benchmark, task.place
     others = shuffled(task.comparisons, settings.seed) if settings.shuffled else None
-    items = Items(task.comparisons, task.placeholders, others, settings.blind, benchmark.meta_keys)
+    items = Items(task.comparisons, task.placeholders, others, settings.blind, benchmark.meta_keys, groups_of(task.comparisons))
     files, content = model_files(settings.model), content_of(task.comparisons)
     makes = what_makes_it(task, rm, settings) | {"model_files": files, "content": content}
     samples = score_into(out, rm, items, makes, label=benchmark.name)

@@ -31,6 +31,8 @@ class Items:
     shuffled: Sequence[Comparison] | None = None
     blind: bool = False
     meta_keys: Sequence[str] = ()
+    groups: Sequence[str] | None = None
+    """Of each item, the one of its prompt and pictures where that is not `Comparison.group`."""
 
     def views(self, start: int) -> dict[str, list[Comparison]]:
         """Of the window that begins at `start`, each version under the name of its rewards."""
@@ -79,9 +81,10 @@ def score_window(rm: Scorer, items: Items, start: int) -> Iterator[Sample]:
     for number, (comparison, counts) in enumerate(zip(views["rewards"], tokens, strict=True)):
         result = scored["rewards"][number]
         rewards = {name: as_rewards(found[number]) for name, found in scored.items()}
+        group = {} if items.groups is None else {"group": items.groups[start + number]}
         generated = 0 if items.placeholders is None else items.placeholders[start + number]
         yield Sample(
-            **unscored(comparison, items.meta_keys), **rewards, tokens=tuple(counts[1:]), placeholders=generated,
+            **unscored(comparison, items.meta_keys) | group, **rewards, tokens=tuple(counts[1:]), placeholders=generated,
             error=str(result) if isinstance(result, Exception) else None,
         )  # fmt: skip
 

@@ -45,9 +45,10 @@ class Probes(Diagnostic):
         """
         if subject.scorer is None or subject.comparisons is None:
             return None
-        items = spread_out([item for item in subject.comparisons if item.pairs], self.limit)
+        both = spread_out([both for both in zip(subject.comparisons, subject.samples, strict=True) if both[0].pairs], self.limit)
+        items = [item for item, _ in both]
         results = subject.scorer.score_comparisons(map(self.altered, items), progress="styles", catch=(DataError,))
-        scored = [(item.group, result) for item, result in zip(items, results) if isinstance(result, np.ndarray)]
+        scored = [(sample.group, result) for (_, sample), result in zip(both, results) if isinstance(result, np.ndarray)]
         if not scored:
             return None
         groups, reward_IR = [group for group, _ in scored], np.array([result for _, result in scored], dtype=float)

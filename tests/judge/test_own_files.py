@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -165,3 +166,20 @@ def test_a_prompt_with_both_is_enough(tmp_path):
     made = BestOfN(write_rows(tmp_path / "sampled.jsonl", rows))
     samples = [Sample(**unscored(item, made.meta_keys), rewards=(1.0, 0.0)) for item in made.comparisons()]
     assert made.notes == [] and judge(made, samples)["official"]["value"] == 1.0
+
+
+def test_nothing_depends_on_where_the_folder_lies_or_how_it_is_spelled(tiny_run, tmp_path, monkeypatch):
+    """Two rows ask the same of one picture under two names, and of one that is not there."""
+    (tmp_path / "here").mkdir()
+    for name in ("a", "copy_of_a", "b"):
+        (tmp_path / "here" / f"{name}.png").write_bytes(png(name == "b"))
+    rows = [{"id": f"{k}", "prompt": "q", "chosen": "Yes, it is.", "rejected": "No" * k, "images": [f"{name}.png"]}
+            for k, name in enumerate(["a", "copy_of_a", "b", "gone", "gone", "b/gone"], 1)]  # fmt: skip
+    write_rows(tmp_path / "here" / "rows.jsonl", rows)
+    shutil.copytree(tmp_path / "here", tmp_path / "elsewhere")
+    assert run("evaluate", tiny_run, tmp_path / "here" / "rows.jsonl", tmp_path / "one") == 1
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run("evaluate", tiny_run, "../elsewhere/rows.jsonl", tmp_path / "two") == 1
+    found = [[sample.group for sample in read_samples(tmp_path / name / "samples.jsonl")] for name in ("one", "two")]
+    assert found[0] == found[1] and results(tmp_path / "one")["interval_95"] == results(tmp_path / "two")["interval_95"]
+    assert [found[0].index(group) for group in found[0]] == [0, 0, 2, 3, 3, 5]
