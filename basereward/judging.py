@@ -102,12 +102,19 @@ def results(samples: Sequence[Sample]) -> dict[str, Any]:
     return numbers
 
 
+def by_length(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """The samples as two models judge them that look at the length in characters alone."""
+    return {
+        "longer_wins": [dataclasses.replace(sample, rewards=tuple(map(float, sample.lengths))) for sample in samples],
+        "shorter_wins": [dataclasses.replace(sample, rewards=tuple(-float(n) for n in sample.lengths)) for sample in samples],
+    }
+
+
 def length_baselines(samples: Sequence[Sample]) -> dict[str, float]:
-    """Accuracy of two models that look at the length in characters alone, under the same tie rule, and its mean over categories."""
-    shorter = [dataclasses.replace(sample, lengths=tuple(-n for n in sample.lengths)) for sample in samples]
+    """Accuracy of the models of `by_length`, under the same tie rule, and its mean over categories."""
     found = {}
-    for name, of in (("longer_wins", samples), ("shorter_wins", shorter)):
-        pairs = judged_pairs(of, "lengths")
+    for name, of in by_length(samples).items():
+        pairs = judged_pairs(of)
         found[name] = accuracy(pairs)
         found[f"{name}_macro"] = float(np.mean([accuracy(members) for members in by_category(pairs).values()] or [float("nan")]))
     return found

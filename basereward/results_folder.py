@@ -75,10 +75,12 @@ def folder_of_version(out: Path, version: str, *, is_given: bool, overwrite: boo
         found = f"a {SAMPLES} that belongs to no {RESULTS}"
     if found in (None, version) or (is_given and is_ours and overwrite):
         return out
-    if not is_given:
-        return folder_of_version(beside_it(out, version), version, is_given=True)
-    replace = ", or replace them with overwrite=true" if is_ours else "; overwrite=true replaces evaluations alone"
     what = f"results on version {found}" if is_ours else found
+    if not is_given:
+        beside = beside_it(out, version)
+        log.warning("%s holds %s; the results on version %s go to %s", out, what, version, beside)
+        return folder_of_version(beside, version, is_given=True)
+    replace = ", or replace them with overwrite=true" if is_ours else "; overwrite=true replaces evaluations alone"
     raise ConfigError(
         f"out: expected a new folder, or one with results on version {version}; found {out} with {what}; choose another folder{replace}"
     )

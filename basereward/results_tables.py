@@ -35,21 +35,79 @@ def table(numbers: Mapping[str, Any]) -> str:
     for name, of in [*numbers["categories"].items(), ("all", numbers)]:
         cells = [name or "(none)", str(of["n"]), percent(of["accuracy"]), between(of["interval_95"]), str(of["ties"])]
         rows.append((*cells, *(shown(of[key]) for _, key, shown in extra), percent(of.get("blind_accuracy"))))
-    base = numbers["baselines"]
-    return f"{text_table(head, rows)}\nlonger wins {percent(base['longer_wins'])}, shorter wins {percent(base['shorter_wins'])}"
+    return f"{text_table(head, rows)}\n{baselines(numbers['baselines'])}"
+
+
+def baselines(base: Mapping[str, float]) -> str:
+    """The length baselines in one line; behind them by the benchmark's own rule, where it has one for them.
+
+    >>> baselines({"longer_wins": 0.5, "shorter_wins": 0.4, "longer_wins_acc_plus": 0.3, "shorter_wins_acc_plus": 0.2})
+    'longer wins 50.0 (acc plus 30.0), shorter wins 40.0 (acc plus 20.0)'
+    """
+    words = []
+    for name in ("longer_wins", "shorter_wins"):
+        own = {key.removeprefix(f"{name}_"): share for key, share in base.items() if key.startswith(f"{name}_")}
+        more = ", ".join(f"{_words(key)} {percent(share)}" for key, share in own.items() if key != "macro")
+        words.append(f"{_words(name)} {percent(base[name])}" + (f" ({more})" if more else ""))
+    return ", ".join(words)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def told(numbers: Mapping[str, Any], samples: Sequence[Sample]) -> str:
     """Everything that is said of one benchmark's numbers."""
     title = f"{numbers['benchmark']}, version {numbers['version']}: {len(samples)} comparisons, {numbers['n']} pairs"
-    return "\n".join(["", title, "", table(numbers), *remarks(numbers), *curves(numbers["own"]), *failures(samples)])
+    return "\n".join(
+        [
+            "",
+            title,
+            "",
+            table(numbers),
+            *remarks(numbers),
+            *own_numbers(numbers["own"]),
+            *curves(numbers["own"]),
+            *failures(samples),
+        ]
+    )
+
+
+def own_numbers(own: Mapping[str, Any]) -> list[str]:
+    """The benchmark's other numbers: single ones in a line, shares by name in a line each, and a table of what has several for each name.
+
+    >>> own_numbers({"questions": 2, "acc_plus": 0.5, "sections": {"Chat": 0.25}})
+    ['questions 2, acc plus 50.0', 'sections: Chat 25.0']
+    """
+    single = {name: value for name, value in own.items() if not isinstance(value, Mapping | list)}
+    lines = [_named(single)] if single else []
+    for name, of in own.items():
+        if isinstance(of, Mapping) and of:
+            rows = [value for value in of.values() if isinstance(value, Mapping)]
+            lines.append(_own_table(name, of) if len(rows) == len(of) else f"{_words(name)}: {_named(of)}")
+    return lines
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_words(name)} {_share(value)}" for name, value in values.items())
+
+
+def _share(value: object) -> str:
+    """Counts are whole numbers, all else are shares."""
+    return str(value) if isinstance(value, int) else percent(value)
+
+
+def _own_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    keys = [key for key, value in next(iter(rows.values())).items() if not isinstance(value, Mapping | list)]
+    cells = [(name or "(none)", *(_share(of[key]) for key in keys)) for name, of in rows.items()]
+    return f"\n{text_table((_words(title), *map(_words, keys)), cells)}"
 
 
 def curves(own: Mapping[str, Any]) -> list[str]:
     """A table for each list of rows among a benchmark's own numbers."""
     lists = {name: rows for name, rows in own.items() if isinstance(rows, list) and rows and isinstance(rows[0], Mapping)}
     return [
-        f"\n{name.replace('_', ' ')}\n" + text_table(tuple(rows[0]), [tuple(map(_cell, row.values())) for row in rows])
+        f"\n{_words(name)}\n" + text_table(tuple(rows[0]), [tuple(map(_cell, row.values())) for row in rows])
         for name, rows in lists.items()
     ]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from basereward.judging import results
+from basereward.judging import by_length, results
 from basereward.records import Comparison
 from basereward.samples import Sample
 
@@ -59,11 +59,18 @@ class Benchmark:
         """
         return {}
 
+    def baseline_numbers(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """Shares by the benchmark's own rule that are wanted of the length baselines too, from samples with their rewards."""
+        return {}
+
 
 def judge(benchmark: Benchmark, samples: Sequence[Sample]) -> dict[str, Any]:
     """All numbers of a benchmark: what `results.json` holds of its samples; None for those that nothing was there to make of."""
     numbers = {"official": None, "own": {}, "legacy": None} | benchmark.numbers(samples)
-    return _finite(results(samples) | {"edition": edition(benchmark, samples), "verified_on": benchmark.verified_on} | numbers)
+    found = results(samples)
+    for name, of in by_length(samples).items():
+        found["baselines"] |= {f"{name}_{key}": share for key, share in benchmark.baseline_numbers(of).items()}
+    return _finite(found | {"edition": edition(benchmark, samples), "verified_on": benchmark.verified_on} | numbers)
 
 
 def _finite(value: Any) -> Any:

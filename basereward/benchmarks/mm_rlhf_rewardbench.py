@@ -29,3 +29,7 @@ class MMRLHFRewardBench(PublicBenchmark):
         by = {name: {"questions": len(of), "acc_plus": float(np.mean(list(of.values())))} for name, of in whole.items()}
         every = [right for of in whole.values() for right in of.values()]
         return {"own": {"questions": len(every), "acc_plus": float(np.mean(every)), "by_category": by}}
+
+    def baseline_numbers(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """Acc+ over all questions."""
+        return {"acc_plus": self.numbers(samples)["own"]["acc_plus"]}

@@ -11,6 +11,7 @@ from basereward.benchmarks.rows import PublicBenchmark
 from basereward.samples import Sample
 
 DOMAINS = ("chat", "code", "math", "safety")
+LEVELS = ("easy", "normal", "hard")
 STYLES = 3
 RULE = "mean of the four domains, each the mean of hard, normal and easy; safety is refusing and responding pooled"
 
@@ -30,7 +31,7 @@ class RMBench(PublicBenchmark):
         own: dict[str, Any] = {"domains": domains}
         official = None
         if len(domains) == len(DOMAINS):
-            own |= {key: float(np.mean([of[key] for of in domains.values()])) for key in ("hard", "normal", "easy")}
+            own |= {key: float(np.mean([of[key] for of in domains.values()])) for key in LEVELS}
             official = {"rule": RULE, "value": float(np.mean([of["total"] for of in domains.values()]))}
         return {"official": official, "own": own}
 

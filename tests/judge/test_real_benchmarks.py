@@ -109,6 +109,7 @@ def test_length_baselines_of_mm_rlhf_rewardbench(items):
     shorter = base.judge(made, samples(made, comparisons, scores=lambda text: -float(len(text))))
     assert (longer["correct"], percent(longer["accuracy"]), percent(longer["own"]["acc_plus"])) == (122, 71.76, 47.83)
     assert (percent(shorter["accuracy"]), percent(shorter["own"]["acc_plus"])) == (27.06, 8.7)
+    assert [percent(shorter["baselines"][f"{name}_wins_acc_plus"]) for name in ("longer", "shorter")] == [47.83, 8.7]
     assert longer["categories"]["short"]["correct"] == 17 and longer["categories"]["safety"]["correct"] == 21
     assert longer["own"]["questions"] == 46
     shares = [percent(longer["categories"][name]["accuracy"]) for name in ("mcq", "long", "short", "safety", "video")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from run_rows import write
 
 from basereward.cli import main
+from basereward.results_folder import folder_of_version
 
 
 @pytest.fixture
@@ -96,6 +98,22 @@ def test_results_on_other_data_are_replaced_only_when_asked(tiny_run, file, tmp_
     assert main(words(tiny_run, file, f"out={out}")) == 2
     assert "results on version" in (told := capsys.readouterr().err) and "overwrite=true" in told
     assert main(words(tiny_run, file, f"out={out}", "overwrite=true")) == 0 and results(out)["num_comparisons"] == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [('{"version": "sha256:1"}', "results on version sha256:1"), ("{", "of another kind")]
+)
+def test_a_changed_file_of_the_same_name_has_a_folder_beside_and_it_is_said(tmp_path, caplog, content, said):
+    """Nothing that lies in the run is replaced or refused: the folder bears digits of the version, which the log says."""
+    place = tmp_path / "eval" / "rows"
+    place.mkdir(parents=True)
+    (place / "results.json").write_text(content)
+    beside = folder_of_version(place, "sha256:2", is_given=False)
+    digits = hashlib.sha256(b"sha256:2").hexdigest()[:8]
+    assert beside == tmp_path / "eval" / f"rows-{digits}"
+    assert said in caplog.text and f"go to {beside}" in caplog.text
+    caplog.clear()
+    assert folder_of_version(tmp_path / "eval" / "new", "sha256:2", is_given=False).name == "new" and not caplog.text
 
 
 @pytest.mark.parametrize(("name", "content"), [("results.json", "[]"), ("results.json", '{"a": 1}'), ("samples.jsonl", "mine")])
