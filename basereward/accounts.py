@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from basereward.errors import ConfigError, DataError, near_matches
 from basereward.image_checks import with_image_errors
@@ -14,6 +14,7 @@ from basereward.problems import BadRows, Problem, RowError, counted, in_words
 from basereward.reading import hash_files, with_progress
 from basereward.recipes import IMAGE_MISSING, Dropped, Recipe
 from basereward.records import Comparison
+from basereward.screening import ALL_TIED
 
 ON_ERROR = ("fail", "skip")
 
@@ -129,12 +130,18 @@ class Reader:
                 ", or leave them out of training with data.on_error=skip" if self.may_skip else ", or take them out of the file"
             )
             advice = "nothing was used; correct the rows" + (skip if self.on_error == "fail" else ": no other row is left")
-            raise BadRows(self.problems, title=f"{self._num_rows:,} read from {self.recipe.path}", advice=advice)
+            raise BadRows(self._advised(), title=f"{self._num_rows:,} read from {self.recipe.path}", advice=advice)
         if not used:
             found = f"{counted(self._num_rows, 'row')}, dropped: {in_words(self._dropped)}"
             advice = "; ".join(["check the file", *_image_notes(self.recipe, self._dropped)])
             raise DataError(f"expected at least one comparison in {self.recipe.path}; found {found}; {advice}")
         self.manifest = _manifest(self.recipe, self._num_rows, self._dropped, used)
+
+    def _advised(self) -> list[Problem]:
+        """The problems; where no loss learns from the rows, the advice for one that reads ties is no help."""
+        if self.may_skip:
+            return self.problems
+        return [replace(each, advice="take the row out of the file") if each.kind == ALL_TIED else each for each in self.problems]
 
 
 def read(recipe: Recipe, *, on_error: str = "fail", may_skip: bool = True) -> SourceData:

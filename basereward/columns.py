@@ -97,7 +97,8 @@ def _misfit(row: object, layout: Layout) -> str:
     if lacking:
         spare = [str(name) for name in row if name not in layout]
         close = {name: difflib.get_close_matches(name, spare, n=1) for name in lacking}
-        meant = [f"`{match[0]}` for `{name}`?" for name, match in close.items() if match]
+        meant = [f"`{match[0]}` in the place of `{name}`" for name, match in close.items() if match]
         names = ", ".join(f"`{name}`" for name in lacking)
-        wrong.insert(0, f"no {names} among the columns {', '.join(map(str, row)) or '(none)'}" + "".join(f", {m}" for m in meant))
+        likely = f" (perhaps {', '.join(meant)})" if meant else ""
+        wrong.insert(0, f"no {names} among the columns {', '.join(map(str, row)) or '(none)'}{likely}")
     return "; ".join(wrong)

@@ -120,6 +120,9 @@ def diagnose(task: Task, subject: Subject, parts: Mapping[str, Diagnostic], sett
         "items": len(subject.samples), "items_not_scored": sum(sample.rewards is None for sample in subject.samples),
     }  # fmt: skip
     print(f"\n{task.benchmark.name}: {found['items']:,} items, {found['items_not_scored']:,} of them could not be scored")
+    if not len(subject.pairs):
+        reasons = "".join(f"; {note}" for note in task.benchmark.notes)
+        print(f"no pair has two rewards, so that nothing can be said of margins, calibration or length{reasons}")
     for name, part in parts.items():
         numbers = part.measure(subject)
         if numbers is not None:

@@ -104,7 +104,7 @@ class Feed:
         if self.max_length is not None and encoded.lengths.longest > self.max_length:
             raise DataError(
                 f"{comparison.where or comparison.id}: expected at most {self.max_length} tokens, found {encoded.lengths.longest} in its "
-                "longest prefix + response; shorten it, use smaller pictures, or raise max_length where the model can read more"
+                "longest prefix + response; shorten it or use smaller pictures (the limit: max_length, or the model's positions)"
             )
         return encoded
 

@@ -159,9 +159,21 @@ def _parse_line(line: bytes, where: str) -> Mapping | Problem:
         if b"\0" in line:
             found = "zero bytes, as in a text in UTF-16"
             return Problem("not UTF-8", where, "", "one JSON object on the line, in UTF-8", found, "save the file as UTF-8")
+        if (place := _not_utf8(line)) is not None:
+            found = f"byte {line[place]:#04x} at byte {place}, as in a text in Latin-1"
+            return Problem("not UTF-8", where, "", "one JSON object on the line, in UTF-8", found, "save the file as UTF-8")
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         found = f"{_json_error(error)}; the line ends with {shown(text[-30:])}"
         return Problem("not JSON", where, _id_within(text), "one JSON object on the line", found, "complete or delete the line")
+
+
+def _not_utf8(line: bytes) -> int | None:
+    """Where bytes are no UTF-8; None also where the line is cut off within its last character."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return None if error.reason == "unexpected end of data" else error.start
+    return None
 
 
 def _json_error(error: ValueError | RecursionError) -> str:

@@ -145,7 +145,13 @@ def failures(samples: Sequence[Sample]) -> list[str]:
         return []
     more = f"; {len(failed) - SHOWN_FAILURES} more in the file of the items" if len(failed) > SHOWN_FAILURES else ""
     title = f"{counted(len(failed), 'item')} could not be scored, counted as not correct{more}:"
-    return [title, *(f"  {sample.id}: {sample.error}" for sample in failed[:SHOWN_FAILURES])]
+    return [title, *(f"  {_with_id(sample)}" for sample in failed[:SHOWN_FAILURES])]
+
+
+def _with_id(sample: Sample) -> str:
+    """The message with the item's id before it, unless it begins with the line that the id is."""
+    place = sample.error.partition(": ")[0]
+    return sample.error if place.endswith(sample.id) else f"{sample.id}: {sample.error}"
 
 
 def group_table(all_numbers: Sequence[Mapping[str, Any]], missing: Mapping[str, str]) -> str:

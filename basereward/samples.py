@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from basereward.errors import DataError
 from basereward.records import Comparison
 
 SAMPLES = "samples.jsonl"
+REWARDS = ("rewards", "blind_rewards", "shuffled_rewards")
 Rewards = tuple[float, ...]
 
 
@@ -93,10 +95,22 @@ def parse_samples(lines: Iterable[str], name: str) -> Iterator[Sample]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            for key in ("lengths", "tokens", "rewards", "blind_rewards", "shuffled_rewards"):
+            for key in ("lengths", "tokens", *REWARDS):
                 row[key] = None if row.get(key) is None else tuple(row[key])
+            check_finite(row)
             row["pairs"] = tuple((better, worse) for better, worse in row["pairs"])
             yield Sample(**row)
         except (ValueError, TypeError, KeyError) as error:
             expected = "expected an item as `basereward evaluate` writes it"
             raise DataError(f"{name}:{number}: {expected}; found {line[:80]!r} ({error}); evaluate again") from error
+
+
+def check_finite(row: Mapping[str, Any]) -> None:
+    """An evaluation writes no other rewards: an item with one that is no number is a failure.
+
+    Raises:
+        ValueError: nan or an infinity, which would count as a wrong pair.
+    """
+    for key in REWARDS:
+        if row[key] is not None and not all(math.isfinite(reward) for reward in row[key]):
+            raise ValueError(f"{key} with {', '.join(str(reward) for reward in row[key] if not math.isfinite(reward))}")

@@ -222,7 +222,10 @@ def test_a_later_row_without_a_column_is_a_problem_of_that_row(tmp_path):
 @pytest.mark.parametrize(
     ("first", "message"),
     [
-        ({"question": "Q", "god": "a", "bad": "b"}, "no `good` among the columns question, god, bad, `god` for `good`?"),
+        (
+            {"question": "Q", "god": "a", "bad": "b"},
+            "no `good` among the columns question, god, bad (perhaps `god` in the place of `good`)",
+        ),
         ({"question": 3, "good": "a", "bad": "b"}, "found `question` = 3, not text"),
         (["a"], "found [['a']]"),
     ],
