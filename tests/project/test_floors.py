@@ -24,8 +24,8 @@ FLOORS = {
     "4 model": "attention backbone kernels model parts adapters keeping",
     "5 run": "foreign adapter_folder checkpoint places scorer speed meters batches fitting budget workers"
     " callbacks averaging training_state saving trainer run_lock run_directory memory",
-    "6 judge": "part_files samples scored stand_ins judging results_tables benchmarks overlap_beside results_folder diagnostics"
-    " published significance grid_statistics",
+    "6 judge": "part_files samples prompt_groups scored stand_ins judging results_tables benchmarks overlap_beside results_folder"
+    " diagnostics published significance grid_statistics",
     "7 stages": "exported report checks trainable start tied_rows train_data train_parts train evaluate grids ablate"
     " grid_settings grid_results grid_page diagnose score_input score export data_prepare data_check show data_show report_stage"
     " costs plan",
