@@ -143,7 +143,7 @@ def test_broken_files_give_what_they_have(tmp_path):
         read(Custom(tmp_path / "a.jsonl"))
     assert [(item.kind, item.where[-2:], item.id) for item in caught.value.problems] == [
         ("not JSON", ":3", "r2"),
-        ("not JSON", ":5", ""),
+        ("not UTF-8", ":5", ""),
     ]
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(text.encode() * 500)[:-40])
     data = read(Custom(tmp_path / "b.jsonl.gz"), on_error="skip")
