@@ -13,7 +13,7 @@ from basereward.grids.halving import finish_by_rungs, read_halving
 from basereward.grids.launchers.base import Launcher
 from basereward.grids.running import Runs
 from basereward.grids.search import check_library, read_search, run_search, spread, trial_cells
-from basereward.grids.spec_checks import entry_hash, entry_name
+from basereward.grids.spec_checks import wanted_of
 from basereward.grids.state import FAILED
 from basereward.grids.status import states_of, status_text, summary
 from basereward.problems import counted
@@ -71,6 +71,10 @@ def first_cells(settings: command.AblateSettings) -> list[Cell]:
         ConfigError: a grid that cannot be run.
     """
     spec = settings.spec
+    if not (spec.factors or spec.search or spec.experiment or spec.base):
+        raise ConfigError(
+            "ablation: expected a grid; found none; name one (ablation=heads_tiny), or give factors (experiment=demo head=linear,mlp)"
+        )
     if spec.search is None:
         return cells_of(spec)
     if spec.halving is not None:
@@ -103,8 +107,7 @@ def make_runs(settings: command.AblateSettings, folder: Folder, cells: Sequence[
     """
     if settings.grid.attempts < 1:
         raise ConfigError(f"grid.attempts: expected a whole number from 1; found {settings.grid.attempts}; correct it")
-    wanted = {entry_name(entry): entry_hash(entry) for entry in settings.spec.evaluate}
-    return Runs(folder, cells, wanted, settings.grid.attempts)
+    return Runs(folder, cells, wanted_of(settings.spec.evaluate), settings.grid.attempts)
 
 
 def tell_end(folder: Folder, cells: Sequence[Cell]) -> int:

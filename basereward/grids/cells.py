@@ -17,7 +17,7 @@ from basereward.config_folders import folders
 from basereward.errors import ConfigError
 from basereward.grids.spec import GridSpec, with_words
 from basereward.grids.spec_checks import check_names, check_spec, check_value, composing
-from basereward.grids.values import LONGEST_NAME, folder_name, label, listed, override_key, overrides_of
+from basereward.grids.values import cut, folder_name, label, listed, override_key, overrides_of
 from basereward.run_directory import FREE_ON_RESUME, flat
 from basereward.settings import TrainSettings
 
@@ -209,13 +209,13 @@ def _name(combination: Mapping[str, Any]) -> str:
 
 def _names(texts: Sequence[str]) -> list[str]:
     """Names of folders; what is too long, or differs in nothing that a file system keeps, ends in digits of its hash."""
-    cut = [folder_name(text)[:LONGEST_NAME] for text in texts]
-    seen = Counter(name.lower() for name in cut)
+    whole = [folder_name(text) for text in texts]
+    seen = Counter(cut(name).lower() for name in whole)
     return [
-        f"{name}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:8]}"
-        if len(text) > LONGEST_NAME or seen[name.lower()] > 1
+        f"{cut(name)}-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:8]}"
+        if cut(name) != name or seen[name.lower()] > 1
         else name
-        for name, text in zip(cut, texts)
+        for name, text in zip(whole, texts)
     ]
 
 

@@ -41,7 +41,11 @@ class Folder:
         Raises:
             ConfigError: there is no such file, or none that can be read.
         """
-        return [Cell(**row) for row in self._read_json(CELLS)]
+        rows = self._read_json(CELLS)
+        try:
+            return [_cell(row) for row in rows]
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            raise ConfigError(self._damaged(CELLS, error)) from error
 
     def spec(self) -> GridSpec:
         """The grid of ``grid.yaml``.
@@ -53,8 +57,10 @@ class Folder:
 
         try:
             return GridSpec(**yaml.safe_load((self.root / GRID).read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError, TypeError) as error:
+        except OSError as error:
             raise ConfigError(self._no_grid(GRID, error)) from error
+        except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
+            raise ConfigError(self._damaged(GRID, error)) from error
 
     def is_begun(self) -> bool:
         """Whether a grid was started in it."""
@@ -115,12 +121,37 @@ class Folder:
     def _read_json(self, name: str) -> Any:
         try:
             return json.loads((self.root / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ConfigError(self._no_grid(name, error)) from error
+        except ValueError as error:
+            raise ConfigError(self._damaged(name, error)) from error
 
-    def _no_grid(self, name: str, error: Exception) -> str:
+    def _no_grid(self, name: str, error: OSError) -> str:
+        reason = f" ({error.strerror})" if not isinstance(error, FileNotFoundError) else ""
+        return (
+            f"grid.dir: expected the folder of a grid with {name}; found none in {self.root}{reason}; the grid is not started yet, or "
+            "lies in another folder: start it, or correct the path"
+        )
+
+    def _damaged(self, name: str, error: Exception) -> str:
         reason = " ".join(str(error).split())[:160]
-        return f"grid.dir: expected the folder of a grid with {name}; found none in {self.root} ({reason}); correct the path"
+        return (
+            f"grid.dir: expected {self.root / name} as basereward ablate writes it; found it damaged ({reason}); the command that "
+            "started the grid writes it anew and keeps the runs that are done"
+        )
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    """A row of ``cells.json``.
+
+    Raises:
+        TypeError: it is none.
+    """
+    cell = Cell(**row)
+    texts = [cell.name, cell.hash, *cell.overrides, *cell.setting, *cell.setting.values(), cell.replicate or ""]
+    if not isinstance(cell.overrides, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"the row of {cell.name!r} holds other things than texts")
+    return cell
 
 
 def is_done(run_dir: Path, cell: Cell, wanted: Mapping[str, str]) -> bool:

@@ -20,6 +20,7 @@ from basereward.grids.values import label, override_key
 from basereward.runtime import write_json
 
 TRIALS = "search.json"
+SMALLEST = {"trials": 1, "batch": 1, "startup": 0, "seed": 0}
 DIGITS = 3  # of a proposed number: more would only make names long
 
 
@@ -61,14 +62,20 @@ def read_search(given: Mapping[str, Any]) -> Search:
     for key in given:
         if key not in known:
             raise ConfigError(f"ablation.search.{key}: no such key; {near_matches(str(key), known)}")
-    if not isinstance(given.get("keys"), Mapping) or not given["keys"] or not isinstance(given.get("trials"), int):
+    if not isinstance(given.get("keys"), Mapping) or not given["keys"] or "trials" not in given:
         raise ConfigError(
             "ablation.search: expected {keys: {optim.lr: {low: 1e-6, high: 1e-3, log: true}}, trials: 12}; "
             f"found {dict(given)}; correct it"
         )
     search = Search(**given)
+    for key, lowest in SMALLEST.items():
+        value = getattr(search, key)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            raise ConfigError(f"ablation.search.{key}: expected a whole number from {lowest}; found {value!r}; correct it")
     for key, limits in search.keys.items():
-        if set(limits) == {"choices"} and limits["choices"]:
+        if not isinstance(limits, Mapping):
+            raise ConfigError(f"ablation.search.keys.{key}: expected {{low, high, log}} or {{choices: [...]}}; found {limits!r}")
+        if set(limits) == {"choices"} and limits["choices"] and isinstance(limits["choices"], list):
             continue
         low, high = limits.get("low"), limits.get("high")
         numbers = all(isinstance(value, int | float) for value in (low, high))

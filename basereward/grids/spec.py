@@ -72,8 +72,8 @@ def with_words(spec: GridSpec, words: Sequence[str]) -> GridSpec:
                 baseline[key] = factors[key][0]
         else:
             base.append(word)
-    zipped = [[key for key in group if override_key(key) in map(override_key, factors)] for group in spec.zip]
-    zipped = [group for group in zipped if len(group) > 1]
+    spelled = {override_key(key): key for key in factors}
+    zipped = [[spelled.get(override_key(key), key) for key in group] if isinstance(group, list) else group for group in spec.zip]
     return replace(spec, factors=factors, base=base, experiment=experiment, zip=zipped, baseline=baseline)
 
 

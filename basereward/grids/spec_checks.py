@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from basereward.compose import compose, to_yaml
+from basereward.config_folders import groups
 from basereward.errors import ConfigError, near_matches
 from basereward.grids.spec import GridSpec
-from basereward.grids.values import label, listed
+from basereward.grids.values import label, listed, override_key
 from basereward.settings import EvaluateSettings
 
 CONDITION_KEYS = ("when", "keep", "without")
+SEED = "run.seed"
 Made = TypeVar("Made")
 
 
@@ -30,15 +32,58 @@ def check_spec(spec: GridSpec) -> None:
                 f"ablation.factors.{key}: expected a list of values; found {values!r}; write [..] around it, or put it into base"
             )
         twice = [text for text, count in Counter(map(label, values)).items() if count > 1]
-        if twice and not any(key in group for group in spec.zip):
+        if twice and not any(key in group for group in spec.zip if isinstance(group, list)):
             raise ConfigError(f"ablation.factors.{key}: expected each value once; found {twice[0]} twice; remove one")
+    _check_zip(spec)
+    _check_replicate(spec)
+    _check_places(spec)
+    for condition in spec.only:
+        _check_condition(condition, spec)
+
+
+def _check_zip(spec: GridSpec) -> None:
+    """Groups of two factors or more; each factor in one group, all of a group with as many values."""
     for group in spec.zip:
+        if not isinstance(group, list) or len(group) < 2:
+            raise ConfigError(
+                f"ablation.zip: expected lists of at least two factors, such as [[optim.lr, batch.size]]; found {group!r} in the place "
+                "of a list; write [..] around the factors that run in step"
+            )
         check_names("ablation.zip", group, spec)
         sizes = {key: len(spec.factors[key]) for key in group}
         if len(set(sizes.values())) > 1:
             raise ConfigError(f"ablation.zip: expected factors with as many values as each other; found {sizes}; make them equal")
-    for condition in spec.only:
-        _check_condition(condition, spec)
+    twice = [key for key, count in Counter(key for group in spec.zip for key in group).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f"ablation.zip: expected each factor once; found {twice[0]} twice; put all that run in step into one list"
+        )
+
+
+def _check_replicate(spec: GridSpec) -> None:
+    """A factor that repeats a setting; a seed that is none would make each seed a setting, and chance a difference between them."""
+    keys = [override_key(key) for key in spec.factors]
+    if spec.replicate is not None and spec.replicate not in (*keys, SEED):
+        raise ConfigError(
+            f"ablation.replicate: {spec.replicate} is no factor of this grid; {near_matches(spec.replicate, [*keys, SEED])}"
+        )
+    if spec.replicate in groups():
+        raise ConfigError(
+            f"ablation.replicate: expected a key whose values differ by chance alone, such as {SEED}; found {spec.replicate}, a group "
+            "of configs, whose options are settings; name the seed"
+        )
+    if SEED in keys and spec.replicate != SEED:
+        raise ConfigError(
+            f"ablation.replicate: expected {SEED}, which is a factor; found {spec.replicate or 'null'}, with which each seed would be "
+            "compared as a setting of its own; use ablation.replicate=run.seed"
+        )
+
+
+def _check_places(spec: GridSpec) -> None:
+    """The grid says where its runs lie."""
+    for key in map(override_key, [*spec.base, *spec.factors]):
+        if key == "run.dir":
+            raise ConfigError("run.dir: a grid gives each of its runs a place of its own; use grid.dir for that of the grid")
 
 
 def _check_condition(condition: Any, spec: GridSpec) -> None:
@@ -90,6 +135,19 @@ def evaluate_settings(entry: Any, model: str | Path) -> EvaluateSettings:
 def entry_name(entry: Any) -> str:
     """An entry of ``evaluate`` in a word or two."""
     return entry if isinstance(entry, str) else " ".join([str(entry["benchmark"]), *map(str, entry.get("overrides") or [])])
+
+
+def wanted_of(entries: Sequence[Any]) -> dict[str, str]:
+    """Name of each benchmark of ``evaluate`` -> hash of what it is to be judged with.
+
+    Raises:
+        ConfigError: one does not compose, or stands there twice.
+    """
+    hashes = [(entry_name(entry), entry_hash(entry)) for entry in entries]
+    twice = [name for name, count in Counter(name for name, _ in hashes).items() if count > 1]
+    if twice:
+        raise ConfigError(f"ablation.evaluate: expected each benchmark once; found {twice[0]} twice; remove one")
+    return dict(hashes)
 
 
 def entry_hash(entry: Any) -> str:

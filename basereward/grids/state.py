@@ -18,6 +18,8 @@ STATE = "state.json"
 # killed is never written: it is what a run is that is marked as running and that no process works on.
 RUNNING, PAUSED, DONE, FAILED, STOPPED, KILLED, WAITING = "running", "paused", "done", "failed", "stopped", "killed", "waiting"
 
+WRITTEN = (RUNNING, PAUSED, DONE, FAILED, STOPPED, WAITING)
+
 
 @dataclass
 class State:
@@ -65,9 +67,24 @@ def stored_state(run_dir: Path) -> State:
     """What ``state.json`` says; a run without one, or with a broken one, waits."""
     try:
         found = json.loads((run_dir / STATE).read_text(encoding="utf-8"))
-        return State(**{key: value for key, value in found.items() if key in {item.name for item in fields(State)}})
+        state = State(**{key: value for key, value in found.items() if key in {item.name for item in fields(State)}})
+        return state if _is_sound(state) else State()
     except (OSError, ValueError, TypeError, AttributeError):
         return State()
+
+
+def _is_sound(state: State) -> bool:
+    """Whether all of it is of the kind that ``write_state`` writes."""
+    if state.started is not None:
+        datetime.fromisoformat(state.started)  # a ValueError says the rest
+    numbers = [state.step or 0, state.steps or 0, state.attempts, state.seconds]
+    return (
+        state.state in WRITTEN
+        and isinstance(state.hash, str)
+        and isinstance(state.error, str | None)
+        and isinstance(state.judged, dict)
+        and all(isinstance(number, int | float) for number in numbers)
+    )
 
 
 def state_of(run_dir: Path) -> State:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from basereward.compose import in_quotes
 from basereward.errors import ConfigError
 
-LONGEST_NAME = 120  # characters; file systems take 255 bytes, and what lies below has names too
+# Of a folder's name: file systems take 255 bytes, and what lies below has names too.
+LONGEST_NAME, LONGEST_BYTES = 120, 200
 
 
 def override_key(override: str) -> str:
@@ -48,12 +50,19 @@ def overrides_of(key: str, value: Any) -> list[str]:
 
 
 def folder_name(text: str) -> str:
-    """A name that file systems and shells take; what they do not becomes a dash.
+    """A name that file systems and shells take; letters of any script stay, what is none becomes a dash.
 
     >>> folder_name("data.path=my pairs/ü.jsonl,run.seed=0")
-    'data.path=my-pairs--.jsonl,run.seed=0'
+    'data.path=my-pairs-ü.jsonl,run.seed=0'
     """
-    return re.sub(r"[^A-Za-z0-9._=,+-]", "-", text).lstrip(".") or "cell"
+    text = unicodedata.normalize("NFC", text)  # one spelling of a letter, so that the same name is found again
+    kept = "".join(letter if unicodedata.category(letter)[0] in "LMN" or letter in "._=,+-" else "-" for letter in text)
+    return kept.lstrip(".") or "cell"
+
+
+def cut(name: str) -> str:
+    """The beginning of a name that file systems take."""
+    return name[:LONGEST_NAME].encode("utf-8")[:LONGEST_BYTES].decode("utf-8", "ignore")
 
 
 def listed(values: Any) -> list[Any]:
