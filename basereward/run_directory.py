@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -121,13 +122,25 @@ def check_same_config(run_dir: Path, settings: TrainSettings) -> None:
 
 
 def differing_keys(run_dir: Path, settings: TrainSettings) -> list[tuple[str, Any, Any]]:
-    """(dotted key, value then, value now) for what differs from the stored config and would change the run."""
+    """(dotted key, value then, value now) for what differs from the stored config and would change the run; its place does not."""
     import yaml
 
-    then = dict(flat(_stored_config(run_dir / CONFIG)))
-    now = dict(flat(yaml.safe_load(to_yaml(settings))))
+    then = _without_place(dict(flat(_stored_config(run_dir / CONFIG))))
+    now = _without_place(dict(flat(yaml.safe_load(to_yaml(settings)))))
     keys = [key for key in sorted(then.keys() | now.keys()) if key not in FREE_ON_RESUME]
     return [(key, then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key)]
+
+
+def _without_place(config: dict[str, Any]) -> dict[str, Any]:
+    """A flat config as it would be wherever the run lay: without ``run.dir``, and its own backbone by the path below that.
+
+    A run that was moved or copied goes on in its new place; a backbone that was made for it moved along.
+    """
+    place, model = config.get("run.dir"), config.get("backbone.path")
+    kept = {key: value for key, value in config.items() if key != "run.dir"}
+    if isinstance(place, str) and isinstance(model, str) and Path(os.path.abspath(place)) in Path(os.path.abspath(model)).parents:
+        kept["backbone.path"] = os.path.join("<run.dir>", os.path.relpath(model, place))
+    return kept
 
 
 def _stored_config(file: Path) -> dict:

@@ -82,6 +82,12 @@ class WholeCheckpoints(Trainer):
             if str(folder) != self.state.best_model_checkpoint:
                 shutil.rmtree(folder)
 
+    def _load_callback_state(self) -> None:
+        """Called with the stored state: its best checkpoint is one of this run, which may lie elsewhere than when it was written."""
+        best = Path(self.args.output_dir) / f"checkpoint-{self.state.best_global_step}"
+        self.state.best_model_checkpoint = str(best) if best.is_dir() else None
+        super()._load_callback_state()
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         """Weights of a checkpoint into the model at hand, strictly and from safetensors alone."""
         folder = Path(resume_from_checkpoint)

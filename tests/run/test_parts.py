@@ -255,6 +255,15 @@ def test_how_a_run_computes_may_change_when_it_goes_on(small, tmp_path):
     assert [key for key, *_ in differing_keys(tmp_path, small("run", *ways, "optim.lr=0.5"))] == ["optim.lr"]
 
 
+def test_the_place_of_a_run_is_no_part_of_its_config(small, tmp_path):
+    """Its own backbone lies below it; another one has a place that counts."""
+    (tmp_path / "config.yaml").write_text(to_yaml(small("run")))
+    assert differing_keys(tmp_path, small("moved")) == []
+    other = f"backbone.path={tmp_path / 'run/other'}"
+    assert [key for key, *_ in differing_keys(tmp_path, small("run", other))] == ["backbone.path"]
+    assert [key for key, *_ in differing_keys(tmp_path, small("moved", f"backbone.path={tmp_path / 'run/backbone'}"))]
+
+
 def test_the_plan_says_what_is_trained_and_what_it_costs(small):
     text = train.plan(small("never", "parts=lora", "optim.precision=bf16"))
     assert re.search(r"language_model +LoRA +float32 +393,216 +1.0e-04", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,7 +119,7 @@ def test_the_loss_starts_at_ln_2_and_every_parameter_that_should_moves(small, ti
 
 
 def test_resume_equals_uninterrupted(small):
-    """Stopped after the first checkpoint and continued: bit-identical weights, the same losses and validations."""
+    """Stopped after the first checkpoint, and continued in a copy elsewhere: bit-identical weights, the same losses and validations."""
     whole, parts = small("whole"), small("parts")
     train.run(whole)
     trainer, _, probe = train.prepare(parts)
@@ -132,9 +133,12 @@ def test_resume_equals_uninterrupted(small):
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
     assert newest_checkpoint(Path(parts.run.dir)).name == "checkpoint-4"
-    parts.run.resume = True
-    train.run(parts)
-    assert_same_run(Path(whole.run.dir), Path(parts.run.dir))
+    copied = small("copied", "run.resume=true")
+    shutil.copytree(parts.run.dir, copied.run.dir)
+    train.run(copied)
+    assert_same_run(Path(whole.run.dir), Path(copied.run.dir))
+    stored = json.loads((newest_checkpoint(Path(copied.run.dir)) / "trainer_state.json").read_text())
+    assert Path(stored["best_model_checkpoint"]).parent == Path(copied.run.dir) / "checkpoints"
     assert_pausing_changes_nothing(small, Path(whole.run.dir))
 
 
