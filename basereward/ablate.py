@@ -8,13 +8,13 @@ from basereward.config import build
 from basereward.errors import ConfigError
 from basereward.grids import command
 from basereward.grids.cells import Cell, cells_of
-from basereward.grids.folder import Folder, is_done
+from basereward.grids.folder import Folder, is_trained
 from basereward.grids.halving import finish_by_rungs, read_halving
 from basereward.grids.launchers.base import Launcher
 from basereward.grids.running import Runs
 from basereward.grids.search import check_library, read_search, run_search, spread, trial_cells
 from basereward.grids.spec_checks import wanted_of
-from basereward.grids.state import FAILED
+from basereward.grids.state import FAILED, State
 from basereward.grids.status import states_of, status_text, summary
 from basereward.problems import counted
 from basereward.text_tables import table
@@ -26,16 +26,18 @@ arrange = command.arrange
 def plan(settings: command.AblateSettings) -> str:
     """The cells, and which of them would be skipped, continued or started."""
     folder, cells = Folder(settings.folder), first_cells(settings)
+    folder.refuse_other_runs(cells)
     runs, launcher = make_runs(settings, folder, cells), make_launcher(settings)
     moved, states = folder.renamed(cells), states_of(folder, cells)
-    skipped = {cell.name for cell in cells if is_done(moved.get(cell.name, folder.run_dir(cell)), cell, runs.wanted)}
-    rows = [(cell.name, "skip: done" if cell.name in skipped else _would_be(states[cell.name])) for cell in cells]
+    skipped = {cell.name for cell in cells if runs.is_done(cell, moved.get(cell.name))}
+    rows = [(cell.name, "skip: done" if cell.name in skipped else _would_be(folder, cell, states[cell.name])) for cell in cells]
     left = [cell for cell in cells if cell.name not in skipped]
     lines = [table(("run", "would be"), rows), launcher.script(runs.jobs(left)) if left else ""]
     if settings.spec.halving is not None:
         lines.append(f"halving: {read_halving(settings.spec.halving, cells).in_words}")
     if settings.spec.search is not None:
         lines.append("search: as many runs as these; which values it tries depends on what it finds")
+    lines.append(unjudged(settings))
     return "\n".join(
         [*filter(None, lines), f"plan: {counted(len(left), 'run')} of {len(cells)} in {folder.root}; nothing was started"]
     )
@@ -53,6 +55,8 @@ def run(settings: command.AblateSettings) -> int:
     runs = make_runs(settings, folder, cells)
     rule = read_halving(spec.halving, cells) if spec.halving is not None else None
     folder.take()
+    if told := unjudged(settings):
+        print(told, flush=True)
     if spec.search is not None:
         run_search(spec, read_search(spec.search), runs, launcher)
         return tell_end(folder, runs.cells)
@@ -62,6 +66,13 @@ def run(settings: command.AblateSettings) -> int:
     else:
         runs.finish(launcher)
     return tell_end(folder, cells)
+
+
+def unjudged(settings: command.AblateSettings) -> str:
+    """A line where no benchmark is named, and the table of the grid would stay empty."""
+    if settings.spec.evaluate:
+        return ""
+    return "no benchmark: the runs will be trained and not judged; add ablation.evaluate=[demo], or other names of conf/benchmark"
 
 
 def first_cells(settings: command.AblateSettings) -> list[Cell]:
@@ -107,7 +118,7 @@ def make_runs(settings: command.AblateSettings, folder: Folder, cells: Sequence[
     """
     if settings.grid.attempts < 1:
         raise ConfigError(f"grid.attempts: expected a whole number from 1; found {settings.grid.attempts}; correct it")
-    return Runs(folder, cells, wanted_of(settings.spec.evaluate), settings.grid.attempts)
+    return Runs(folder, cells, wanted_of(settings.spec.evaluate), settings.grid.attempts, settings.spec.evaluate)
 
 
 def tell_end(folder: Folder, cells: Sequence[Cell]) -> int:
@@ -122,5 +133,7 @@ def tell_end(folder: Folder, cells: Sequence[Cell]) -> int:
     return 1 if failed else 0
 
 
-def _would_be(state) -> str:
+def _would_be(folder: Folder, cell: Cell, state: State) -> str:
+    if is_trained(folder.run_dir(cell), cell):
+        return "judged"
     return f"continued from step {state.step}" if state.step else "started"

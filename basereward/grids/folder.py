@@ -11,10 +11,11 @@ from typing import Any
 from basereward.compose import to_yaml
 from basereward.errors import ConfigError
 from basereward.grids.cells import Cell, settings_of
+from basereward.grids.judged import is_judged
 from basereward.grids.spec import GridSpec
 from basereward.grids.state import DONE, stored_state
 from basereward.places import check_folder
-from basereward.run_directory import CONFIG, differing_keys
+from basereward.run_directory import CONFIG, differing_keys, is_finished
 from basereward.run_lock import lock
 from basereward.runtime import write_bytes, write_json
 
@@ -82,7 +83,7 @@ class Folder:
         Raises:
             ConfigError: a cell's directory holds a run of another config; nothing is written then.
         """
-        self._refuse_other_runs(cells)
+        self.refuse_other_runs(cells)
         self._rename(cells)
         write_bytes(self.root / GRID, to_yaml(spec).encode("utf-8"))
         write_json(self.root / CELLS, [cell.as_json() for cell in cells])
@@ -105,7 +106,12 @@ class Folder:
                 place.rmdir()
             os.replace(old, place)
 
-    def _refuse_other_runs(self, cells: Sequence[Cell]) -> None:
+    def refuse_other_runs(self, cells: Sequence[Cell]) -> None:
+        """Refuses a folder in which a cell's directory holds a run of another config.
+
+        Raises:
+            ConfigError: with the keys that differ.
+        """
         for cell in cells:
             place, state = self.run_dir(cell), stored_state(self.run_dir(cell))
             if not (place / CONFIG).is_file() or state.hash == cell.hash:
@@ -154,11 +160,18 @@ def _cell(row: Mapping[str, Any]) -> Cell:
     return cell
 
 
-def is_done(run_dir: Path, cell: Cell, wanted: Mapping[str, str]) -> bool:
-    """Whether a cell's run is finished and judged.
+def is_trained(run_dir: Path, cell: Cell) -> bool:
+    """Whether a cell's run came to its end and has its final model still."""
+    state = stored_state(run_dir)
+    return state.state == DONE and state.hash == cell.hash and is_finished(run_dir)
+
+
+def is_done(run_dir: Path, cell: Cell, wanted: Mapping[str, str], entries: Sequence[Any]) -> bool:
+    """Whether a cell's run is finished and judged, and its results are whole.
 
     Args:
-        wanted: benchmark -> hash of what it is to be judged with.
+        wanted: benchmark -> hash of what it is to be judged with. entries: of ``evaluate``.
     """
-    state = stored_state(run_dir)
-    return state.state == DONE and state.hash == cell.hash and wanted.items() <= state.judged.items()
+    if not (is_trained(run_dir, cell) and wanted.items() <= stored_state(run_dir).judged.items()):
+        return False
+    return all(is_judged(run_dir, entry) for entry in entries)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from basereward.grids.cells import Cell
-from basereward.grids.folder import Folder, is_done
+from basereward.grids.folder import Folder, is_done, is_trained
 from basereward.grids.launchers.base import Launcher
 from basereward.grids.process import Job
 from basereward.grids.state import DONE, State
 from basereward.grids.status import duration, remaining, states_of
 from basereward.problems import counted
-from basereward.results_folder import EVAL, RESULTS
+from basereward.results_folder import EVAL, RESULTS, kept
 
 
 class Runs:
@@ -22,15 +22,22 @@ class Runs:
 
     Args:
         wanted: benchmark -> hash of what each run is to be judged with.
-        attempts: starts of a run that fails, in one start of the grid.
+        attempts: starts of a run that fails, in one start of the grid. entries: of ``evaluate``, which ``wanted`` is made of.
     """
 
-    def __init__(self, folder: Folder, cells: Sequence[Cell], wanted: Mapping[str, str], attempts: int):
+    def __init__(
+        self, folder: Folder, cells: Sequence[Cell], wanted: Mapping[str, str], attempts: int, entries: Sequence[Any] = ()
+    ):
         self.folder, self.cells, self.wanted, self.attempts = folder, list(cells), dict(wanted), attempts
+        self.entries = list(entries)
+
+    def is_done(self, cell: Cell, run_dir: Path | None = None) -> bool:
+        """Whether nothing is left to do for a cell, in its directory or in the one that it has now."""
+        return is_done(run_dir or self.folder.run_dir(cell), cell, self.wanted, self.entries)
 
     def left(self) -> list[Cell]:
         """Cells whose runs are not finished and judged."""
-        return [cell for cell in self.cells if not is_done(self.folder.run_dir(cell), cell, self.wanted)]
+        return [cell for cell in self.cells if not self.is_done(cell)]
 
     def jobs(self, cells: Sequence[Cell], pause_at: int | None = None) -> list[Job]:
         """What a launcher is given."""
@@ -39,7 +46,10 @@ class Runs:
     def finish(self, launcher: Launcher) -> None:
         """Runs what is left to the end."""
         left = self.left()
-        print(f"{counted(len(self.cells), 'run')}, {len(self.cells) - len(left)} done before; in {self.folder.root}", flush=True)
+        trained = sum(is_trained(self.folder.run_dir(cell), cell) for cell in left)
+        judge = f", {trained} trained before and left to judge" if trained else ""
+        done = f"{len(self.cells) - len(left)} done before{judge}"
+        print(f"{counted(len(self.cells), 'run')}, {done}; in {self.folder.root}", flush=True)
         self.bring(launcher, left)
 
     def bring(self, launcher: Launcher, cells: Sequence[Cell], pause_at: int | None = None) -> None:
@@ -60,7 +70,7 @@ def scores(run_dir: Path) -> str:
     """Accuracies of a run on its benchmarks, in percent."""
     found = []
     for file in sorted((run_dir / EVAL).glob(f"*/{RESULTS}")):
-        numbers = json.loads(file.read_text(encoding="utf-8"))
+        numbers = kept(file.parent) or {}
         if isinstance(numbers.get("accuracy"), float):
             found.append(f"{file.parent.name} {100 * numbers['accuracy']:.1f}%")
     return ", ".join(found)

@@ -16,6 +16,7 @@ from pathlib import Path
 from basereward.errors import BaseRewardError
 from basereward.grids.cells import Cell, settings_of
 from basereward.grids.folder import CACHE, Folder
+from basereward.grids.judged import is_judged, remove_damaged
 from basereward.grids.spec_checks import entry_hash, entry_name, evaluate_settings
 from basereward.grids.state import DONE, FAILED, PAUSED, State, stored_state, write_state
 from basereward.run_directory import is_finished
@@ -83,7 +84,8 @@ def train_and_judge(folder: Folder, cell: Cell, state: State, pause_at: int | No
             return PAUSED
     for entry in folder.spec().evaluate:
         key, digest = entry_name(entry), entry_hash(entry)
-        if state.judged.get(key) != digest:
+        if state.judged.get(key) != digest or not is_judged(run_dir, entry):
+            remove_damaged(run_dir, entry)
             evaluate.run(evaluate_settings(entry, run_dir))
             state.judged[key] = digest
             write_state(run_dir, state)

@@ -73,6 +73,26 @@ def test_finished_runs_are_skipped_and_a_new_benchmark_is_all_that_is_done(whole
     assert len(list((whole / "cells" / LINEAR / "eval").iterdir())) == 2
 
 
+def test_damaged_results_are_made_again_and_nothing_is_trained(whole, capsys, monkeypatch):
+    before = outcome(whole)
+    monkeypatch.setattr("basereward.train.run", lambda settings: pytest.fail("trained again"))
+    broken, cut = (whole / "cells" / name / "eval/demo" for name in (LINEAR, MLP))
+    (broken / "results.json").write_text('{"version')
+    (cut / "samples.jsonl").write_bytes((cut / "samples.jsonl").read_bytes()[:-9])
+    assert ablate.plan(micro(whole)).count("judged") == 2
+    assert ablate.run(micro(whole)) == 0
+    assert "0 done before, 2 trained before and left to judge" in capsys.readouterr().out
+    assert outcome(whole) == before
+    assert "plan: 0 runs of 2" in ablate.plan(micro(whole))
+    other = json.loads((cut / "results.json").read_text()) | {"version": "0"}
+    (cut / "results.json").write_text(json.dumps(other))
+    assert "plan: 1 run of 2" in ablate.plan(micro(whole))
+    (cut / "results.json").write_text(json.dumps(other | {"version": "1 (seed 0, 20 comparisons)"}))
+    (whole / "cells" / MLP / "final/config.json").rename(whole / "config.json")
+    assert "plan: 1 run of 2" in ablate.plan(micro(whole))
+    (whole / "config.json").rename(whole / "cells" / MLP / "final/config.json")
+
+
 def test_a_finished_run_is_known_by_its_hash_under_another_name(whole, capsys, monkeypatch):
     monkeypatch.setattr("basereward.train.run", lambda settings: pytest.fail("trained again"))
     bundles = "+ablation.factors={setup: [{name: one, set: ['head=linear']}, {name: two, set: ['head=mlp']}]}"

@@ -126,3 +126,16 @@ def test_names_of_folders_keep_letters_of_any_script_and_fit_a_file_system():
         GridSpec(experiment="demo", factors={"s": [{"name": "大" * 100 + end, "set": [f"run.seed={end}"]} for end in "12"]})
     )
     assert len({cell.name for cell in long}) == 2 and all(len(cell.name.encode()) < 255 for cell in long)
+
+
+def test_a_grid_that_judges_nothing_says_so_at_the_start(tmp_path):
+    words = [*TINY, f"grid.dir={tmp_path / 'new'}"]
+    assert "add ablation.evaluate=[demo]" in ablate.plan(read_grid(words))
+    assert "ablation.evaluate=[demo]" not in ablate.plan(read_grid([*words, "ablation.evaluate=[demo]"]))
+
+
+def test_the_plan_refuses_what_a_start_would_refuse(tmp_path):
+    folder, cells = begun(tmp_path / "grid")
+    (folder.run_dir(cells[0]) / "config.yaml").write_text("optim: {lr: 0.5}\n")
+    with pytest.raises(ConfigError, match="to be of another config"):
+        ablate.plan(read_grid([*TINY, f"grid.dir={folder.root}"]))
