@@ -122,6 +122,11 @@ class GridResults:
         found = {name: each.compared(self.baseline, families=len(self.benchmarks)) for name, each in self.benchmarks.items()}
         return {name: each for name, each in found.items() if each is not None}
 
+    @property
+    def names(self) -> list[str]:
+        """The benchmarks that were asked for, and those on which any run was judged."""
+        return list(dict.fromkeys([*self.expected, *self.benchmarks]))
+
     def tables(self) -> dict[str, Compared]:
         """The numbers of each benchmark; the level of 95% is shared by all of its settings, and by the benchmarks."""
         return self._tables
@@ -135,7 +140,7 @@ class GridResults:
 
     def missing(self) -> Iterator[tuple[Run, str, str]]:
         """(run, benchmark, why) wherever a run has no results."""
-        for name in dict.fromkeys([*self.expected, *self.benchmarks]):
+        for name in self.names:
             judged = self.benchmarks.get(name)
             for run in self.runs:
                 if judged is None or run.name not in judged.runs.get(run.setting, ()):
@@ -165,6 +170,8 @@ def read(given: str | Path | Sequence[str | Path], *, baseline: str | None = Non
 def _of_folder(root: Path, baseline: str | None) -> GridResults:
     folder = Folder(root)
     spec, cells = folder.spec(), folder.cells()
+    if not cells:
+        raise ConfigError(f"{root / CELLS}: expected the runs of a grid, found none; starting the same grid again writes it anew")
     factors: dict[str, list[str]] = {}
     for cell in cells:
         for key, value in cell.setting.items():
@@ -201,16 +208,8 @@ def _is_group(name: str) -> bool:
 def _of_list(found: Listed, baseline: str | None) -> GridResults:
     runs = [Run(*row) for row in found.runs]
     own = next(iter(found.settings))
-    return GridResults(
-        found.name,
-        None,
-        found.factors,
-        found.settings,
-        _baseline(baseline, own, found.settings),
-        found.replicate,
-        runs,
-        _judged(runs),
-    )
+    chosen = _baseline(baseline, own, found.settings)
+    return GridResults(found.name, None, found.factors, found.settings, chosen, found.replicate, runs, _judged(runs))
 
 
 def _baseline(given: str | None, own: str, settings: Mapping[str, object]) -> str:

@@ -18,7 +18,7 @@ from basereward.grid_page.files import CSV, LATEX, MARKDOWN, write_tables
 from basereward.grid_page.page import KIND as GRID_KIND
 from basereward.grid_page.page import write_page
 from basereward.grid_page.paper import TITLE, write_paper
-from basereward.grid_page.words import verdict
+from basereward.grid_page.words import unjudged, verdict
 from basereward.grid_results import GridResults, read
 from basereward.grids.folder import CELLS
 from basereward.places import check_file
@@ -85,10 +85,12 @@ def _write_grid(grid: GridResults, out: Path, *, categories: bool) -> int:
     tables = write_tables(grid, out.parent, categories=categories)
     for name, found in grid.tables().items():
         print(f"{name}: {verdict(found)}")
+    if not grid.tables():
+        print(unjudged(grid))
     lacking = {each.name for each, _, _ in grid.missing()}
     if lacking:
         print(f"{len(lacking)} of {len(grid.runs)} runs have no results, or not all; the page lists them")
-    print(f"{out}, {', '.join(table.name for table in tables)}")
+    print(", ".join([str(out), *(table.name for table in tables)]))
     return 0
 
 

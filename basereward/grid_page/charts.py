@@ -176,9 +176,9 @@ class Course:
         return list(self.rows.get(key, ()))
 
 
-def courses(grid: GridResults, found: Compared) -> list[Panel]:
-    """Loss and validation of the best settings and of the baseline, each the mean over its seeds."""
-    order = sorted(found.settings, key=lambda name: -found.settings[name].mean)
+def courses(grid: GridResults, found: Compared | None) -> list[Panel]:
+    """Loss and validation of the best settings, or the first where none was judged, and of the baseline; each the mean over its seeds."""
+    order = sorted(found.settings, key=lambda name: -found.settings[name].mean) if found else list(grid.settings)
     shown = [name for name in grid.settings if name in {*order[: MAX_COURSES - 1], grid.baseline}]
     return overlaid({name: _course(grid, name) for name in shown})
 

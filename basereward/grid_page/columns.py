@@ -53,7 +53,7 @@ def columns(grid: GridResults, *, categories: bool = False) -> Columns:
 def _blocks(grid: GridResults, categories: bool) -> Iterator[tuple[str, Compared | None, bool]]:
     """(title, numbers, whether they are of all pairs) of each benchmark, and of its categories; None of one that no run has."""
     tables = grid.tables()
-    for name in dict.fromkeys([*grid.expected, *grid.benchmarks]):
+    for name in grid.names:
         yield name, tables.get(name), True
         if categories and name in tables:
             yield from ((f"{name}: {category or '(none)'}", found, False) for category, found in grid.categories(name).items())
@@ -111,7 +111,7 @@ def _runs(grid: GridResults, setting: str) -> str:
 def rows(grid: GridResults, *, categories: bool = True) -> list[dict[str, Any]]:
     """A flat mapping for each setting, benchmark and category, for a notebook or a file; shares from 0 to 1, None where not known."""
     found = []
-    for name in dict.fromkeys([*grid.expected, *grid.benchmarks]):
+    for name in grid.names:
         parts = [("", grid.tables().get(name))]
         parts += list(grid.categories(name).items()) if categories and name in grid.benchmarks else []
         for category, compared in parts:

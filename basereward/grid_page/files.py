@@ -23,11 +23,13 @@ LATEX_OF = {
 
 
 def write_tables(grid: GridResults, folder: Path, *, categories: bool = False) -> list[Path]:
-    """Writes table.csv, table.md and table.tex; returns their paths.
+    """Writes table.csv, table.md and table.tex; returns their paths. Without a benchmark there is nothing to write.
 
     Args:
         categories: whether Markdown and LaTeX have columns for categories; the CSV always has rows for them.
     """
+    if not grid.names:
+        return []
     shown = columns(grid, categories=categories)
     contents = {CSV: as_csv(grid), MARKDOWN: as_markdown(grid, shown), LATEX: as_latex(grid, shown)}
     for name, text in contents.items():
@@ -39,7 +41,7 @@ def as_csv(grid: GridResults) -> str:
     """A line for each setting, benchmark and category."""
     found = rows(grid)
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(found[0]) if found else ["setting"], lineterminator="\n")
+    writer = csv.DictWriter(stream, fieldnames=list(found[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(found)
     return stream.getvalue()

@@ -8,7 +8,7 @@ from pathlib import Path
 from basereward.grid_page.charts import against_baseline, courses, effects, lines_over_numbers
 from basereward.grid_page.columns import Columns, columns
 from basereward.grid_page.crossed import heat_maps, mixes
-from basereward.grid_page.words import chance, legend, missing, points, span, verdict
+from basereward.grid_page.words import chance, legend, missing, points, span, unjudged, verdict
 from basereward.grid_results import GridResults
 from basereward.grid_settings import setting_name
 from basereward.grid_statistics.comparison import Compared
@@ -31,7 +31,7 @@ def write_page(grid: GridResults, page: Path, *, categories: bool = False) -> No
         categories: whether the table has columns for the benchmarks' categories.
     """
     tables = grid.tables()
-    found = {"table": ("Table", _table(grid, columns(grid, categories=categories)))}
+    found = {"table": ("Table", _table(grid, columns(grid, categories=categories)))} if grid.names else {}
     for name, compared in tables.items():
         found[_anchor(name)] = (name, _benchmark(name, grid, compared))
     found["training"] = ("Training", _training(grid))
@@ -50,7 +50,7 @@ def _summary(grid: GridResults) -> Iterator[Html]:
     """What a reader takes away in ten seconds."""
     tables = grid.tables()
     if not tables:
-        yield notice("No run of this grid was judged yet, so there is nothing to compare.")
+        yield notice(unjudged(grid))
     for name, found in tables.items():
         yield tag("p", *([tag("b", f"{name}: ")] if len(tables) > 1 else []), verdict(found), class_="lead")
     for found in list(tables.values())[:1]:
@@ -63,7 +63,7 @@ def _summary(grid: GridResults) -> Iterator[Html]:
 def _tiles(grid: GridResults, found: Compared) -> Iterator[tuple[str, object, str]]:
     of = found.settings[found.winner]
     scatter = f"deviation {100 * of.deviation:.1f} points over seeds" if of.deviation is not None else "one seed"
-    yield "ahead", found.winner, f"{percent(of.mean)}, {scatter}"
+    yield "ahead", tag("span", found.winner, class_="words"), f"{percent(of.mean)}, {scatter}"
     if of.difference is not None:
         yield f"points on {found.baseline}", points(of.difference.value), f"95%: {span(of.difference.interval_all)}"
     running = sum(each.could_be_best for each in found.settings.values())
@@ -119,11 +119,11 @@ def _category_cell(found: Compared, setting: str) -> str:
 
 def _training(grid: GridResults) -> Html:
     tables = list(grid.tables().values())
-    charts = courses(grid, tables[0]) if tables else []
+    charts = courses(grid, tables[0] if tables else None)
     if not charts:
         return tag("p", "Nothing was logged.", class_="empty")
-    note = "Each line is the mean over a setting's seeds; at most eight settings, the best and the baseline."
-    return join([figures(charts), tag("p", note, class_="hint")])
+    note = "Each line is the mean over a setting's seeds; at most eight settings, the {} and the baseline."
+    return join([figures(charts), tag("p", note.format("best" if tables else "first"), class_="hint")])
 
 
 def _halving(grid: GridResults) -> Html:
@@ -148,15 +148,17 @@ def _halving(grid: GridResults) -> Html:
 def _runs(grid: GridResults) -> Html:
     """Every run with its accuracy on each benchmark, and why there is none."""
     lacking = {(run.name, benchmark) for run, benchmark, _ in grid.missing()}
-    names = list(dict.fromkeys([*grid.expected, *grid.benchmarks]))
     rows = []
     for run in grid.runs:
-        cells = [DASH if (run.name, name) in lacking else percent(_accuracy(grid, run.setting, run.name, name)) for name in names]
+        cells = [
+            DASH if (run.name, name) in lacking else percent(_accuracy(grid, run.setting, run.name, name)) for name in grid.names
+        ]
         rows.append((run.name, run.setting, run.replicate or DASH, run.state, *cells))
-    head = ("run", "setting", grid.replicate or "replicate", "state", *names)
+    head = ("run", "setting", grid.replicate or "replicate", "state", *grid.names)
     content = table(head, rows, caption="Runs", numbers=range(4, len(head)), sortable=True)
     lines = missing(grid)
-    listed = tag("ul", *(tag("li", line) for line in lines)) if lines else tag("p", "None.", class_="empty")
+    none = "None." if grid.names else unjudged(grid)
+    listed = tag("ul", *(tag("li", line) for line in lines)) if lines else tag("p", none, class_="empty")
     return join([content, tag("h3", "Missing"), listed])
 
 

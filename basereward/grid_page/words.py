@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from basereward.grid_results import GridResults
 from basereward.grid_statistics.comparison import BETTER, BEYOND_ITEMS, WORSE, Compared, Difference
+from basereward.grids.state import DONE
 from basereward.problems import counted
 
 MINUS = "\N{MINUS SIGN}"
@@ -89,6 +90,23 @@ def _over_baseline(found: Compared) -> str:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:SHOWN_NAMES])
     return f"{shown} and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else shown
+
+
+def unjudged(grid: GridResults) -> str:
+    """Why there is nothing to compare, and what to do about it."""
+    if grid.benchmarks:
+        return f"Nothing can be compared: {', '.join(grid.benchmarks)} has items of a single prompt. Judge on more."
+    if grid.folder is None:
+        return (
+            "None of these runs was judged. Judge each with basereward evaluate, model=... and benchmark=..., and report again."
+        )
+    if not grid.expected:
+        return (
+            "This grid names no benchmark, so none of its runs was judged. Start it again with the same words and "
+            "ablation.evaluate=[demo], or another benchmark: of runs that are done, only the evaluations are done."
+        )
+    done = sum(run.state == DONE for run in grid.runs)
+    return f"No run of this grid was judged on {', '.join(grid.expected)} yet: {done} of {counted(len(grid.runs), 'run')} done."
 
 
 def legend(grid: GridResults) -> Iterator[str]:

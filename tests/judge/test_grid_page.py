@@ -155,25 +155,6 @@ def test_verdicts():
     assert "there is no other setting" in verdict(compare({"a": good}, groups, "a"))
 
 
-@pytest.mark.filterwarnings("error")
-def test_the_headline_says_no_more_than_the_marks(tmp_path, capsys):
-    """Two heads that change nothing are one model; whoever wins is 'the best' only where the table marks it."""
-    folder = write_grid(tmp_path / "g", {"head": ("gated", "mlp", "linear")}, {("gated",): 0.1}, seeds=2, items=200)
-    for seed in (0, 1):
-        one, other = (folder / "cells" / f"head={same},run.seed={seed}" / "eval" for same in ("mlp", "linear"))
-        shutil.rmtree(other)
-        shutil.copytree(one, other)
-    for baseline in ("gated", "mlp"):
-        assert main(["report", f"runs={folder}", f"baseline={baseline}"]) == 0
-        lead, row = capsys.readouterr().out.splitlines()[0], grid_results.read(folder, baseline=baseline).tables()["demo"]
-        rivals = [of.difference.verdict for name, of in row.settings.items() if of.difference and baseline in (name, row.winner)]
-        first = row.settings["gated"]
-        marks = [first.difference.verdict] if first.difference else rivals
-        assert ("is the best of 3" in lead) == ("not told apart" not in marks) and "gated" in lead
-        assert first.chance_best == max(of.chance_best for of in row.settings.values())
-    assert "scatters by 0.0 points" not in (folder / "table.md").read_text(encoding="utf-8")
-
-
 def test_the_forest_is_drawn_where_the_numbers_are(folder):
     """Zero stands at the baseline, and the ends of a line are the ends of its interval."""
     table = grid_results.read(folder).tables()["demo"]
