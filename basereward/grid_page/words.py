@@ -113,7 +113,7 @@ def legend(grid: GridResults) -> Iterator[str]:
     """What stands under a table: what the numbers are, and what every mark means."""
     tables = grid.tables()
     for name, found in tables.items():
-        yield f"{name}: {counted(found.n, 'pair')} of {counted(found.num_groups, 'prompt')}{_scatter(found)}."
+        yield f"{name}: {counted(found.n, 'pair')} of {counted(found.num_groups, 'prompt')}{scatter(found)}."
     several = f" and {len(tables)} benchmarks" if len(tables) > 1 else ""
     if any(found.knows_seeds for found in tables.values()):
         yield "Accuracy: mean over seeds and, where there are several, their standard deviation, in percent."
@@ -133,7 +133,7 @@ def legend(grid: GridResults) -> Iterator[str]:
             yield f"{name}: seeds of {', '.join(settings)} scatter far more than the others', so its interval rests on its own seeds alone."
 
 
-def _scatter(found: Compared) -> str:
+def scatter(found: Compared) -> str:
     """By how much seeds scatter beyond what their items explain."""
     if not found.knows_seeds:
         return ""
