@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from basereward.config import build
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, DataError
 from basereward.grids import command
 from basereward.grids.cells import Cell, cells_of
 from basereward.grids.folder import Folder, is_trained
 from basereward.grids.halving import finish_by_rungs, read_halving
+from basereward.grids.judged import absent
 from basereward.grids.launchers.base import Launcher
 from basereward.grids.running import Runs
 from basereward.grids.search import check_library, read_search, run_search, spread, trial_cells
@@ -37,7 +38,7 @@ def plan(settings: command.AblateSettings) -> str:
         lines.append(f"halving: {read_halving(settings.spec.halving, cells).in_words}")
     if settings.spec.search is not None:
         lines.append("search: as many runs as these; which values it tries depends on what it finds")
-    lines.append(unjudged(settings))
+    lines += [unjudged(settings), *(f"a start would be refused: {told}" for told in absent(settings.spec.evaluate))]
     return "\n".join(
         [*filter(None, lines), f"plan: {counted(len(left), 'run')} of {len(cells)} in {folder.root}; nothing was started"]
     )
@@ -52,6 +53,8 @@ def run(settings: command.AblateSettings) -> int:
     launcher = make_launcher(settings)
     launcher.check()
     cells = first_cells(settings)
+    if found := absent(spec.evaluate):  # before hours of training, not after them
+        raise DataError("\n".join(found))
     runs = make_runs(settings, folder, cells)
     rule = read_halving(spec.halving, cells) if spec.halving is not None else None
     folder.take()

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from basereward.checks import check_values
 from basereward.compose import compose
 from basereward.config_folders import folders
 from basereward.errors import ConfigError
@@ -184,7 +185,9 @@ def _hash_of(overrides: tuple[str, ...], places: tuple[str, ...]) -> str:
     Args:
         places: the folders of YAML files that are looked through.
     """
-    return config_hash(compose("train", [*overrides, f"run.dir={NOWHERE}"], TrainSettings))
+    settings = compose("train", [*overrides, f"run.dir={NOWHERE}"], TrainSettings)
+    check_values(settings)  # what training would refuse of numbers and words, before the first run starts
+    return config_hash(settings)
 
 
 def _place_of(error: ConfigError, spec: GridSpec, combination: Mapping[str, Any]) -> str:

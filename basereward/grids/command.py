@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from basereward.compose import compose, in_quotes
+from basereward.config_folders import options
+from basereward.errors import ConfigError
 from basereward.grids.spec import OWN, GridSpec, with_words
 from basereward.grids.values import folder_name, override_key
 
@@ -63,4 +65,17 @@ def read_grid(words: Sequence[str]) -> AblateSettings:
     Raises:
         ConfigError: as ``compose``.
     """
-    return compose("ablate", arrange(words), AblateSettings)
+    try:
+        return compose("ablate", arrange(words), AblateSettings)
+    except ConfigError as error:
+        others = launchers_with(str(error).partition(":")[0])
+        raise ConfigError(f"{error}{others}") from error
+
+
+def launchers_with(key: str) -> str:
+    """Which launchers have a key of a launcher; empty where none has, or it is no such key."""
+    group, _, name = key.partition(".")
+    if group != "launcher" or not name:
+        return ""
+    having = [each for each in options("launcher") if name in compose("ablate", [f"launcher={each}"], AblateSettings).launcher]
+    return f"\n{key} is a key of {' and '.join(f'launcher={each}' for each in having)}" if having else ""

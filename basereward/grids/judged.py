@@ -10,7 +10,8 @@ from typing import Any
 
 from basereward.benchmarks.base import Benchmark
 from basereward.benchmarks.group import members
-from basereward.grids.spec_checks import evaluate_settings
+from basereward.errors import DataError
+from basereward.grids.spec_checks import entry_name, evaluate_settings
 from basereward.results_folder import EVAL, RESULTS, kept
 from basereward.samples import SAMPLES
 from basereward.settings import EvaluateSettings
@@ -26,6 +27,26 @@ def is_judged(run_dir: Path, entry: Any) -> bool:
         return True
     found = [any(is_whole(place, benchmark) for place in _places(run_dir, benchmark)) for benchmark in benchmarks]
     return any(found) if settings.missing == "skip" else all(found)
+
+
+def absent(entries: Sequence[Any]) -> list[str]:
+    """A sentence for each entry of ``evaluate`` that is to be judged on rows that are not there; the Hub is not asked."""
+    return [told for entry in entries if (told := _absent(entry))]
+
+
+def _absent(entry: Any) -> str | None:
+    settings, benchmarks = _read(json.dumps(entry, sort_keys=True, default=str))
+    if settings.missing == "skip":
+        return None
+    place = f"ablation.evaluate: {entry_name(entry)}"
+    for recipe in (each.recipe for each in benchmarks if each.recipe is not None):
+        try:
+            gone = [file for file in recipe.files() if not file.exists()]
+        except DataError as error:
+            return f"{place}: {error}"
+        if gone:
+            return f"{place}: expected rows at {gone[0]}; found nothing to read; correct the path"
+    return None
 
 
 def is_whole(place: Path, benchmark: Benchmark) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from basereward import ablate
 from basereward.cli import main
-from basereward.errors import ConfigError
+from basereward.errors import ConfigError, DataError
 from basereward.grids.cells import cells_of
 from basereward.grids.command import read_grid
 from basereward.grids.folder import Folder
@@ -139,3 +139,29 @@ def test_the_plan_refuses_what_a_start_would_refuse(tmp_path):
     (folder.run_dir(cells[0]) / "config.yaml").write_text("optim: {lr: 0.5}\n")
     with pytest.raises(ConfigError, match="to be of another config"):
         ablate.plan(read_grid([*TINY, f"grid.dir={folder.root}"]))
+
+
+@pytest.mark.parametrize("value", ["1e30", "nan", "-1"])
+def test_a_value_that_training_would_refuse_is_refused_before_the_first_run(value):
+    assert "ablation.factors.optim.lr: optim.lr: expected a rate above 0" in refusal(f"optim.lr=1e-3,{value}")
+
+
+def test_rows_that_are_not_there_are_said_before_anything_is_trained(tmp_path, monkeypatch):
+    there = tmp_path / "there.jsonl"
+    there.touch()
+    entries = [f"{{benchmark: custom, overrides: ['benchmark.path={tmp_path}/{name}.jsonl']}}" for name in ("there", "gone")]
+    settings = read_grid([*TINY, f"grid.dir={tmp_path / 'new'}", f"ablation.evaluate=[{','.join(entries)}]"])
+    assert f"a start would be refused: ablation.evaluate: custom benchmark.path={tmp_path}/gone.jsonl" in ablate.plan(settings)
+    with pytest.raises(DataError, match=r"custom benchmark.path=.*gone\.jsonl: expected .*; found nothing to read"):
+        ablate.run(settings)
+    assert not (tmp_path / "new").exists()
+    settings.ablation.evaluate.pop()
+    assert "would be refused" not in ablate.plan(settings)
+
+
+def test_a_key_of_another_launcher_is_said_to_be_its():
+    with pytest.raises(ConfigError, match="launcher.n_jobs is a key of launcher=parallel$"):
+        read_grid([*TINY, "launcher.n_jobs=2"])
+    with pytest.raises(ConfigError) as error:
+        read_grid([*TINY, "launcher.nonsense=2"])
+    assert "is a key of" not in str(error.value)
