@@ -171,7 +171,8 @@ def _assumptions(head: Head, estimator: Estimator, known: Sequence[Cost]) -> lis
     given = estimator.assumptions
     stated = f"MFU {given.mfu:g}: nothing was measured on such a device; conf/plan.yaml has the reason, mfu=... another"
     measured = f"MFU {estimator.hardware.mfu:g}, measured (hardware.mfu)" if estimator.hardware.mfu else ""
-    lines = [measured or stated, "GPUs share a run without loss"]
+    peak = [estimator.hardware.measured] if estimator.hardware.measured else []
+    lines = [measured or stated, *peak, "GPUs share a run without loss", "the seconds in which a run starts are not counted"]
     if any(amount.is_assumed for cost in known for amount in cost.data.amounts.values()):
         image = max((item for cost in known for amount in cost.data.amounts.values() for length in amount.lengths
                      for item in length.image_tokens), default=0)  # fmt: skip

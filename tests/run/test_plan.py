@@ -187,3 +187,12 @@ def test_the_page_shows_what_is_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().out == printed
+
+
+def test_a_peak_measured_under_load_is_printed_with_the_load(monkeypatch):
+    monkeypatch.setattr("basereward.costs.hardware.measured_peak", lambda device, dtype: 8.5e10)
+    monkeypatch.setattr("os.getloadavg", lambda: (3.25, 1, 1))
+    node = {"name": "cpu", "bfloat16_tflops": 1, "float32_tflops": "measured", "memory_gib": 8}
+    told = read_hardware(node).measured
+    assert "85 GFLOP/s in float32, under the present load (3.2 in the last minute, on" in told and "bfloat16" not in told
+    assert read_hardware(node | {"float32_tflops": 1}).measured is None
