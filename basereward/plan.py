@@ -15,10 +15,10 @@ from basereward.costs.hardware import read_hardware
 from basereward.costs.page import Head, as_json, page
 from basereward.errors import ConfigError, near_matches
 from basereward.grids.cells import Cell, cells_of, settings_of
-from basereward.grids.command import AblateSettings, GridSettings
+from basereward.grids.command import GridCommand
 from basereward.grids.folder import RUNS
 from basereward.grids.search import read_search, trial_cells
-from basereward.grids.spec import GridSpec, with_words
+from basereward.grids.spec import GridSpec
 from basereward.grids.spec_checks import evaluate_settings
 from basereward.grids.state import DONE, stored_state
 from basereward.grids.values import override_key
@@ -40,16 +40,12 @@ class TokenSettings:
     """Of a picture; as many as ``backbone.max_pixels`` allows when null."""
 
 
-@dataclass
-class PlanSettings:
+@dataclass(kw_only=True)
+class PlanSettings(GridCommand):
     """Everything ``basereward plan`` reads; other words of its command line are those of ``basereward train``."""
 
     hardware: dict[str, Any]
     """Config node of a device: an option of conf/hardware."""
-    ablation: GridSpec = field(default_factory=GridSpec)
-    """A grid; one run where it has no factors."""
-    grid: GridSettings = field(default_factory=GridSettings)
-    """``dir``: folder of the grid, whose finished runs cost nothing more."""
     evaluate: list[Any] = field(default_factory=list)
     """Benchmarks after each run, beside those of the grid: options of conf/benchmark, or ``{benchmark: custom, overrides: [...]}``."""
     gpus: Any = 8
@@ -65,18 +61,6 @@ class PlanSettings:
     """Memory of a device that CUDA and its libraries take."""
     out: str | None = None
     """File of the plan as JSON."""
-    words: list[str] = field(default_factory=list)
-    """Those of ``basereward train``; ``arrange`` fills it."""
-
-    @property
-    def spec(self) -> GridSpec:
-        """The grid with the words of the command line."""
-        return with_words(self.ablation, self.words)
-
-    @property
-    def folder(self) -> Path:
-        """The grid's folder."""
-        return AblateSettings(launcher={}, ablation=self.ablation, grid=self.grid).folder
 
 
 SETTINGS = PlanSettings

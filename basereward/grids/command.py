@@ -24,18 +24,14 @@ class GridSettings:
     """Starts of a run that fails, in one start of the grid, before the grid goes on without it."""
 
 
-@dataclass
-class AblateSettings:
-    """Everything ``basereward ablate`` reads."""
+@dataclass(kw_only=True)
+class GridCommand:
+    """A grid as a command line gives it: what every stage that takes one reads."""
 
-    launcher: dict[str, Any]
-    """Config node of what starts the runs, with ``_target_``."""
     ablation: GridSpec = field(default_factory=GridSpec)
     grid: GridSettings = field(default_factory=GridSettings)
-    status: bool = False
-    """Tell what is done and left; nothing is started."""
     words: list[str] = field(default_factory=list)
-    """Words of training on the command line; ``arrange`` fills it."""
+    """Words of training on the command line; ``arrange`` of the stage fills it."""
 
     @property
     def spec(self) -> GridSpec:
@@ -46,6 +42,16 @@ class AblateSettings:
     def folder(self) -> Path:
         """The grid's folder."""
         return Path(self.grid.dir or f"runs/{folder_name(self.ablation.name)}")
+
+
+@dataclass(kw_only=True)
+class AblateSettings(GridCommand):
+    """Everything ``basereward ablate`` reads."""
+
+    launcher: dict[str, Any]
+    """Config node of what starts the runs, with ``_target_``."""
+    status: bool = False
+    """Tell what is done and left; nothing is started."""
 
 
 def arrange(words: Sequence[str]) -> list[str]:
