@@ -52,9 +52,11 @@ def test_fifty_steps_on_the_real_mixture(real_mix):
 
 def test_a_ranking_file_of_another_tool_as_it_is(tmp_path):
     run_dir = tmp_path / "dpo"
-    # 2,600 tokens a comparison with the tiny tokenizer, 12,000 at most.
+    # 2,600 tokens a comparison with the tiny tokenizer, 12,000 at most: ten steps tell as much as fifty, in a fifth of the time.
     arguments = [
         *FIFTY_STEPS,
+        "run.max_steps=10",
+        "run.eval_every=10",
         "batch.size=2",
         "data.val_max=8",
         "batch.max_length=null",
