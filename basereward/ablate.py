@@ -21,7 +21,7 @@ from basereward.problems import counted
 from basereward.text_tables import table
 
 SETTINGS = command.AblateSettings
-arrange = command.arrange
+read_words = command.read_grid
 
 
 def plan(settings: command.AblateSettings) -> str:

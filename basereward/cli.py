@@ -168,8 +168,8 @@ def _run(stage: str, overrides: list[str], flags: set[str], folder: str | None) 
             return 0
         module = importlib.import_module(module_name)
         words = [*overrides, *(["status=true"] if STATUS in flags else [])]
-        # Some words of a grid's command line are those of another stage.
-        settings = compose(config, getattr(module, "arrange", list)(words), module.SETTINGS)
+        # A stage whose command line holds words of another stage reads it by itself.
+        settings = module.read_words(words) if hasattr(module, "read_words") else compose(config, words, module.SETTINGS)
         if "--dry-run" in flags:
             print(module.plan(settings))
             return 0

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from basereward.compose import compose, in_quotes
+from basereward.compose import compose
 from basereward.config_folders import groups
 from basereward.costs.account import Assumptions, Cost, Estimator, Wanted
 from basereward.costs.hardware import read_hardware
 from basereward.costs.page import Head, as_json, page
 from basereward.errors import ConfigError, near_matches
 from basereward.grids.cells import Cell, cells_of, settings_of
-from basereward.grids.command import GridCommand
+from basereward.grids.command import GridCommand, in_one_list
 from basereward.grids.folder import RUNS
 from basereward.grids.search import read_search, trial_cells
 from basereward.grids.spec import GridSpec
@@ -82,7 +82,16 @@ def arrange(words: Sequence[str]) -> list[str]:
         if first not in own and first not in training | set(groups()):
             raise ConfigError(f"{first}: neither a key of the plan nor of training; {near_matches(first, own | training)}")
         (mine if first in own else theirs).append(word)
-    return [*mine, f"words=[{','.join(map(in_quotes, theirs))}]"] if theirs else mine
+    return in_one_list(mine, theirs)
+
+
+def read_words(words: Sequence[str]) -> PlanSettings:
+    """The settings of a command line.
+
+    Raises:
+        ConfigError: as ``arrange`` and ``compose``.
+    """
+    return compose("plan", arrange(words), PlanSettings)
 
 
 def plan(settings: PlanSettings) -> str:

@@ -31,7 +31,7 @@ class GridCommand:
     ablation: GridSpec = field(default_factory=GridSpec)
     grid: GridSettings = field(default_factory=GridSettings)
     words: list[str] = field(default_factory=list)
-    """Words of training on the command line; ``arrange`` of the stage fills it."""
+    """Words of training on the command line; ``read_words`` of the stage fills it."""
 
     @property
     def spec(self) -> GridSpec:
@@ -61,8 +61,12 @@ def arrange(words: Sequence[str]) -> list[str]:
     ['ablation=heads_tiny', "words=['head=linear,mlp','run.seed=range(0,3)']"]
     """
     own = [word for word in words if override_key(word).partition(".")[0] in OWN]
-    training = ",".join(in_quotes(word) for word in words if word not in own)
-    return [*own, f"words=[{training}]"] if training else own
+    return in_one_list(own, [word for word in words if word not in own])
+
+
+def in_one_list(own: Sequence[str], training: Sequence[str]) -> list[str]:
+    """A stage's own words, and those of training as one value of its key ``words``."""
+    return [*own, f"words=[{','.join(map(in_quotes, training))}]"] if training else list(own)
 
 
 def read_grid(words: Sequence[str]) -> AblateSettings:

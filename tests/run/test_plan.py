@@ -16,7 +16,7 @@ from basereward.config_folders import options
 from basereward.costs.hardware import read_hardware
 from basereward.grids.cells import cells_of
 from basereward.grids.command import read_grid
-from basereward.plan import PlanSettings, arrange
+from basereward.plan import PlanSettings, read_words
 
 ROOT = Path(__file__).resolve().parents[2]
 # A device of round figures, so that nothing is measured here.
@@ -31,7 +31,7 @@ DEMO = (*DEVICE, "experiment=demo", "run.max_steps=10")
 
 
 def settings_of(*words: str) -> PlanSettings:
-    return compose("plan", arrange(words), PlanSettings)
+    return read_words(words)
 
 
 @pytest.fixture
